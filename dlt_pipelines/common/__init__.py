@@ -1,0 +1,1 @@
+"""What every source shares. No platform names in here."""
