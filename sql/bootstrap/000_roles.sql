@@ -2,7 +2,8 @@
 What      The cluster's group roles. None can log in; logins become members of exactly one of app, reader,
           buyer and analyst, service logins of owner, loader or transformer.
 Why here  Roles belong to the cluster, not to a database, so no migration of one database may own them.
-Run by    An administrator: a superuser, or a role with CREATEROLE. Idempotent.
+Run by    An administrator: a superuser, or a role with CREATEROLE. Idempotent, and silent where nothing is missing:
+          two databases of one cluster may be deployed at the same moment.
 */
 
 do $$
@@ -27,7 +28,9 @@ begin
     if not (select rolsuper from pg_roles where rolname = current_user) then
         foreach role_name in array array['aegis_owner', 'aegis_loader', 'aegis_transformer', 'aegis_app']
         loop
-            execute format('grant %I to %I with inherit true, set true', role_name, current_user);
+            if not (pg_has_role(role_name, 'usage') and pg_has_role(role_name, 'set')) then
+                execute format('grant %I to %I with inherit true, set true', role_name, current_user);
+            end if;
         end loop;
     end if;
 end
@@ -47,4 +50,14 @@ end
 $$;
 
 -- After five executions a prepared statement may get a plan that knows neither the tenant nor the level.
-alter role aegis_app set plan_cache_mode = 'force_custom_plan';
+do $$
+begin
+    if not exists (
+        select from pg_db_role_setting as s
+        where s.setrole = 'aegis_app'::regrole and s.setdatabase = 0
+            and 'plan_cache_mode=force_custom_plan' = any(s.setconfig)
+    ) then
+        alter role aegis_app set plan_cache_mode = 'force_custom_plan';
+    end if;
+end
+$$;

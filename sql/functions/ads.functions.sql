@@ -258,10 +258,10 @@ comment on function ads.analyze_campaign_performance(uuid, text, text, integer) 
 'One row per metric: a campaign''s last days against the window of the same length before, with a rating in words.';
 
 revoke execute on function
-    ads.compute_baselines(uuid, text, text, integer), ads.generate_recommendations(uuid), ads.detect_anomalies(uuid),
-    ads.analyze_campaign_performance(uuid, text, text, integer)
+ads.compute_baselines(uuid, text, text, integer), ads.generate_recommendations(uuid), ads.detect_anomalies(uuid),
+ads.analyze_campaign_performance(uuid, text, text, integer)
 from public;
 grant execute on function
-    ads.compute_baselines(uuid, text, text, integer), ads.generate_recommendations(uuid), ads.detect_anomalies(uuid)
+ads.compute_baselines(uuid, text, text, integer), ads.generate_recommendations(uuid), ads.detect_anomalies(uuid)
 to aegis_app, aegis_buyer;
 grant execute on function ads.analyze_campaign_performance(uuid, text, text, integer) to aegis_app, aegis_reader;

@@ -95,13 +95,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     new.currency := coalesce(new.currency, tenancy.currency_of(new.tenant_id));
+    new.period_end := coalesce(new.period_end, (date_trunc('month', new.period_start) + interval '1 month - 1 day')::date);
     if tg_op = 'INSERT' then
         new.created_by := tenancy.acting_person();
     end if;
     return new;
 end
 $$;
-comment on function ads_internal.fill_budget() is 'Trigger: the tenant''s currency where none is given, and who created the row.';
+comment on function ads_internal.fill_budget() is
+'Trigger: the tenant''s currency and the end of the period''s first month where none is given, and who created the row.';
 
 create or replace function ads_internal.fill_config()
 returns trigger
@@ -117,5 +119,5 @@ $$;
 comment on function ads_internal.fill_config() is 'Trigger: who changed a configuration, and when.';
 
 revoke execute on function
-    ads_internal.guard_recommendation(), ads_internal.guard_anomaly(), ads_internal.fill_budget(), ads_internal.fill_config()
+ads_internal.guard_recommendation(), ads_internal.guard_anomaly(), ads_internal.fill_budget(), ads_internal.fill_config()
 from public;

@@ -63,9 +63,16 @@ begin
         new.maturity := 1;
     end if;
 
-    if new.spend < 0 or new.impressions < 0 or new.clicks < 0 or new.link_clicks < 0 or new.conversions < 0 then
+    if new.spend < 0 or new.impressions < 0 or new.clicks < 0 or new.link_clicks < 0
+        or new.conversions < 0 or new.view_through_conversions < 0 or new.reach < 0 or new.frequency < 0
+    then
         raise exception 'figures of % % % on % are below zero', new.platform, new.level, new.platform_id, new.day
             using errcode = '23514', hint = 'Spend, impressions, clicks and conversions are zero or more.';
+    end if;
+
+    if 'NaN' in (new.spend, new.conversions, new.conversion_value, new.view_through_conversions, new.frequency) then
+        raise exception 'figures of % % % on % are no numbers', new.platform, new.level, new.platform_id, new.day
+            using errcode = '23514', hint = 'Leave out what is not known.';
     end if;
 
     headline := new.clicks;

@@ -173,7 +173,7 @@ comment on function tenancy.currency_of(uuid) is 'The tenant''s reporting curren
 
 revoke execute on all functions in schema tenancy from public;
 grant execute on function
-    tenancy.acting_role(), tenancy.is_application(), tenancy.acting_person(), tenancy.current_tenant_id(),
-    tenancy.visible_tenants(), tenancy.visible_and_shared_tenants(), tenancy.may_use_tenant(uuid),
-    tenancy.require_tenant(uuid), tenancy.require_tenant(), tenancy.currency_of(uuid)
+tenancy.acting_role(), tenancy.is_application(), tenancy.acting_person(), tenancy.current_tenant_id(),
+tenancy.visible_tenants(), tenancy.visible_and_shared_tenants(), tenancy.may_use_tenant(uuid),
+tenancy.require_tenant(uuid), tenancy.require_tenant(), tenancy.currency_of(uuid)
 to aegis_app, aegis_reader, aegis_transformer, aegis_loader;

@@ -93,7 +93,12 @@ begin
         case when r.privilege <> 'insert' then w.condition || coalesce(' and ' || r.row_condition, '') end,
         case when r.privilege <> 'delete' then w.condition || coalesce(' and ' || r.row_condition, '') end
     from tenancy.people_rights(relation) as r
-    cross join (values ('app', 'aegis_app', of_app), ('buyer', 'aegis_buyer', of_reader)) as w (label, role_name, condition);
+    cross join (
+        -- A setting may name the reserved tenant; its rows are everybody's, and no login may write them.
+        values
+        ('app', 'aegis_app', of_app || ' and tenant_id <> ' || reserved),
+        ('buyer', 'aegis_buyer', of_reader)
+    ) as w (label, role_name, condition);
 end
 $$;
 comment on function tenancy.policies_of(regclass) is 'The policies a table of ads (or the audit trail) must have, one row each.';

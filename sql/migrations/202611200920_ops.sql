@@ -56,6 +56,7 @@ create table ops.import_log (
     account_id text,
     kind text not null,
     source_name text not null,
+    content_hash text,
     requested_by text not null default session_user,
     status text not null,
     rows_read bigint not null default 0,
@@ -73,7 +74,11 @@ create table ops.import_log (
     constraint import_log_status_is_known check (status in ('running', 'completed', 'partial', 'failed', 'unchanged'))
 );
 comment on table ops.import_log is 'One row per import run, with what it read, took, refused and how it ended.';
+comment on column ops.import_log.content_hash is
+'Fingerprint of a file''s content and the options it was read with: the same import again changes nothing.';
 create index import_log_started_idx on ops.import_log (started_at);
+create index import_log_load_idx on ops.import_log (load_id);
+create index import_log_content_idx on ops.import_log (content_hash) where content_hash is not null;
 
 create table ops.as_of (
     tenant_id uuid not null,

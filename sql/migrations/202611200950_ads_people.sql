@@ -167,7 +167,7 @@ create table ads.budget_allocation (
     platform text not null,
     campaign_id text not null,
     period_start date not null default date_trunc('month', current_date)::date,
-    period_end date not null default (date_trunc('month', current_date) + interval '1 month - 1 day')::date,
+    period_end date not null,
     budget numeric(20, 6) not null,
     currency text not null,
     notes text,
@@ -191,6 +191,7 @@ create table ads.budget_allocation (
 );
 comment on table ads.budget_allocation is
 'One row per tenant, platform, campaign and period: the budget people set, and how spend paces against it.';
+comment on column ads.budget_allocation.period_end is 'Filled by trigger with the end of the month of period_start.';
 
 create table ads.ab_tests (
     tenant_id uuid not null,

@@ -49,7 +49,7 @@ for each statement execute function audit.refuse_change();
 -- The trail is read per tenant and never written but by the trigger, which runs as its owner.
 alter table audit.changes enable row level security;
 create policy changes_reader_select on audit.changes for select to aegis_reader
-using (tenant_id = any((select tenancy.visible_tenants())::uuid []));
+using (tenant_id = any((select tenancy.visible_tenants())::uuid[]));
 create policy changes_app_select on audit.changes for select to aegis_app
 using (tenant_id = (select nullif(current_setting('saas.tenant_id', true), '')::uuid));
 grant select on audit.changes to aegis_reader, aegis_app;

@@ -1,0 +1,3 @@
+-- phase: grants
+-- says: ads.metrics_daily: aegis_reader lacks select
+revoke select on ads.metrics_daily from aegis_reader;

@@ -1,0 +1,3 @@
+-- phase: grants
+-- says: schema history: aegis_reader has usage
+grant usage on schema history to aegis_reader;

@@ -1,0 +1,4 @@
+-- phase: grants
+-- says: ads.metrics_daily: LOGIN has select
+create role LOGIN login;
+grant select on ads.metrics_daily to LOGIN;

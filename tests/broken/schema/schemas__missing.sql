@@ -1,0 +1,3 @@
+-- phase: schemas
+-- says: schema staging: is missing
+drop schema staging cascade;
