@@ -1,0 +1,1 @@
+"""The daily run: plain functions and one runner."""
