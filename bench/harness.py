@@ -73,7 +73,9 @@ def scratch() -> Iterator[Scratch]:
     try:
         yield place
     finally:
-        subprocess.run([str(AEGIS), "destroy", "--yes"], env=place.environment, capture_output=True, check=False)
+        subprocess.run(
+            [str(AEGIS), "destroy", "--yes"], env=place.environment, capture_output=True, check=False
+        )
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -86,7 +88,9 @@ def show(figures: list[Figure]) -> None:
     print("\n| what | measured | goal | reached |")
     print("| --- | --- | --- | --- |")
     for figure in figures:
-        goal = "" if figure.goal is None else f"{'≥' if figure.at_least else '≤'} {figure.goal:g} {figure.unit}"
+        goal = (
+            "" if figure.goal is None else f"{'≥' if figure.at_least else '≤'} {figure.goal:g} {figure.unit}"
+        )
         reached = {None: "", True: "yes", False: "**no**"}[figure.reached]
         note = f" ({figure.note})" if figure.note else ""
         print(f"| {figure.name} | {figure.value:.2f} {figure.unit}{note} | {goal} | {reached} |")

@@ -17,7 +17,9 @@ def _make(clone: Path, target: str) -> float:
         ["make", target], cwd=clone, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise RuntimeError(f"make {target} failed in a fresh clone:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        raise RuntimeError(
+            f"make {target} failed in a fresh clone:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        )
     return time.perf_counter() - started
 
 

@@ -89,5 +89,7 @@ def measure(place: Scratch) -> list[Figure]:
     copied = copy_seconds(place.dsn(), rows)
     return [
         Figure(f"`aegis import history`, {len(rows):,} rows into the version table", imported, "s", 20),
-        Figure("the same against a COPY of the same rows", imported / copied, "x", note=f"COPY {copied:.2f} s"),
+        Figure(
+            "the same against a COPY of the same rows", imported / copied, "x", note=f"COPY {copied:.2f} s"
+        ),
     ]

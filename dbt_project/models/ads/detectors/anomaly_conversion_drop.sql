@@ -1,0 +1,51 @@
+with
+
+thresholds as (
+    select
+        configured.tenant_id,
+        configured.platform,
+        {{ threshold('anomaly_conversion_drop', 'floor', 8.2) }} as floor,
+        {{ threshold('anomaly_conversion_drop', 'outage_share', 0.15) }} as outage_share
+    from {{ ref('int_anomalies__configured') }} as configured
+),
+
+scores as (
+    select * from {{ ref('int_anomalies__scores') }}
+    where test = 'outage'
+),
+
+flagged as (                -- "almost none arrive" explains the days better than "fewer convert", which is a cost spike
+    select
+        s.*,
+        s.observed_sum <= t.outage_share * s.expected_sum as is_tracking_outage
+    from scores as s
+    inner join thresholds as t on s.tenant_id = t.tenant_id and s.platform = t.platform
+    where s.score >= greatest(t.floor, s.bar) and s.score > s.cvr_score
+),
+
+final as (
+    select
+        tenant_id,
+        platform,
+        account_id,
+        level,
+        platform_id,
+        'conversion_drop' as anomaly_type,
+        'conversions' as metric,
+        day,
+        observed_sum,
+        expected_sum,
+        lower_sum,
+        upper_sum,
+        weight,
+        score,
+        loss,
+        loss_share,
+        currency,
+        is_tracking_outage,
+        movement_share,
+        as_of as known_as_of
+    from flagged
+)
+
+select * from final

@@ -1,0 +1,48 @@
+with
+
+thresholds as (
+    select
+        configured.tenant_id,
+        configured.platform,
+        {{ threshold('anomaly_roas_drop', 'floor', 8.2) }} as floor
+    from {{ ref('int_anomalies__configured') }} as configured
+),
+
+scores as (
+    select * from {{ ref('int_anomalies__scores') }}
+    where test = 'aov'
+),
+
+flagged as (
+    select s.*
+    from scores as s
+    inner join thresholds as t on s.tenant_id = t.tenant_id and s.platform = t.platform
+    where s.score >= greatest(t.floor, s.bar)
+),
+
+final as (
+    select
+        tenant_id,
+        platform,
+        account_id,
+        level,
+        platform_id,
+        'roas_drop' as anomaly_type,
+        'roas' as metric,
+        day,
+        observed_sum,
+        expected_sum,
+        lower_sum,
+        upper_sum,
+        weight,
+        score,
+        loss,
+        loss_share,
+        currency,
+        false as is_tracking_outage,
+        movement_share,
+        as_of as known_as_of
+    from flagged
+)
+
+select * from final

@@ -1,0 +1,32 @@
+with
+
+published as (
+    select * from {{ ref('published_benchmarks') }}
+),
+
+final as (
+    select
+        tenant_id,
+        platform,
+        industry,
+        objective,
+        geography,
+        metric,
+        statistic,
+        source,
+        period_start,
+        value,
+        p10,
+        p50,
+        p90,
+        unit,
+        currency,
+        sample_size,
+        period_end,
+        source_url,
+        retrieved_on,
+        quality
+    from published
+)
+
+select * from final

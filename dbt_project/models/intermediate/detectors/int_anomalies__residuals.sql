@@ -1,0 +1,196 @@
+{{ config(
+    materialized='table',
+    pre_hook='{{ plan_for_statistics() }}',
+    indexes=[{'columns': ['tenant_id', 'platform', 'platform_id', 'chain', 'day']}],
+    post_hook='analyze {{ this }}',
+) }}
+
+-- What each day was expected to be from the days before it, and how far it was off. 62 days: the 34 that evidence is
+-- summed over and the 28 before them, whose residuals say how far this campaign usually is off.
+with
+
+series as (
+    select * from {{ ref('int_anomalies__series') }}
+),
+
+windows as (
+    select
+        s.*,
+        count(case when s.is_base then 1 end) over before_28 as n_base,
+        count(case when s.is_base and not s.is_dropped then 1 end) over before_28 as n_kept,
+        array_agg(case when s.is_base and not s.is_dropped then s.v end) over before_28 as kept_v,
+        array_agg(case when s.is_base then s.v end) over before_28 as all_v,
+        array_agg(s.b) over before_28 as before_b,
+        -- Counts leave a gap of two days: it keeps a running incident out of its own baseline.
+        count(case when s.is_base and not s.is_dropped then 1 end) over before_28_gap as n_kept_gap,
+        array_agg(case when s.is_base and not s.is_dropped then s.y end) over before_28_gap as kept_y,
+        array_agg(case when s.is_base and not s.is_dropped then s.x end) over before_28_gap as kept_x,
+        array_agg(case when s.is_base then s.y end) over before_28_gap as all_y,
+        array_agg(case when s.is_base then s.x end) over before_28_gap as all_x,
+        sum(case when s.is_base and not s.is_dropped then s.y end) over before_28 as sum_y,
+        sum(case when s.is_base and not s.is_dropped then s.x end) over before_28 as sum_x,
+        count(case when s.is_zero then 1 end) over before_56 as zero_days,
+        count(case when not s.is_paused and not s.is_missing then 1 end) over before_56 as enabled_days,
+        -- A weekday residual looks three days ahead, so the newest that was known the day before is four days old.
+        array_agg(s.weekday_factor) over (
+            partition by s.tenant_id, s.platform, s.platform_id, s.chain order by s.day
+            rows between 10 preceding and 4 preceding
+        ) as factors
+    from series as s
+    window
+        before_28 as (
+            partition by s.tenant_id, s.platform, s.platform_id, s.chain order by s.day
+            rows between 28 preceding and 1 preceding
+        ),
+        before_28_gap as (
+            partition by s.tenant_id, s.platform, s.platform_id, s.chain order by s.day
+            rows between 28 preceding and 3 preceding
+        ),
+        before_56 as (
+            partition by s.tenant_id, s.platform, s.platform_id, s.chain order by s.day
+            rows between 56 preceding and 1 preceding
+        )
+),
+
+judged as (
+    select
+        w.tenant_id,
+        w.platform,
+        w.account_id,
+        w.platform_id,
+        w.chain,
+        w.is_count,
+        w.day,
+        w.as_of,
+        w.currency,
+        w.y,
+        w.x,
+        w.v,
+        w.b,
+        w.is_base,
+        w.is_dropped,
+        w.is_missing,
+        w.is_paused,
+        w.is_zero,
+        w.n_base,
+        w.n_kept,
+        w.sum_y,
+        w.sum_x,
+        w.zero_days,
+        w.enabled_days,
+        w.before_b,
+        case when cardinality(w.factors) = 7 then w.factors end as factors,
+        case when w.n_kept >= 10 then w.kept_v else w.all_v end as window_v,
+        case when w.n_kept_gap >= 10 then w.kept_y else w.all_y end as window_y,
+        case when w.n_kept_gap >= 10 then w.kept_x else w.all_x end as window_x,
+        w.is_tested and w.n_base >= 10 as is_tested,
+        -- Spend of a campaign that lives at its budget follows the budget.
+        w.chain = 'spend' and w.b is not null and coalesce(limited.n >= 10 and limited.ratio >= ln(0.85), false)
+            as is_limited
+    from windows as w
+    left join lateral (
+        select
+            count(u.v - u.b) as n,
+            percentile_cont(0.5) within group (order by u.v - u.b) as ratio
+        from unnest(w.all_v, w.before_b) as u (v, b)
+    ) as limited on w.chain = 'spend' and w.n_base >= 10
+    where w.day > w.as_of - 62
+),
+
+levels as (
+    select
+        j.*,
+        coalesce(j.factors[4], 0) + case when j.is_limited then j.b else 0 end as offset_today,
+        case
+            when j.chain = 'aov' and j.n_base >= 10 then ln(nullif(j.sum_y, 0) / nullif(j.sum_x, 0))
+            when not j.is_count then continuous.level
+        end as level,
+        case when not j.is_count then continuous.n end as n_level,
+        case when j.is_count then (counted.sum_y + 0.5) / nullif(counted.exposure, 0) end as rate,
+        counted.sum_y as sum_counted
+    from judged as j
+    -- The newest of the 7 factors is 4 days old; a window day d days back has the weekday of factor 7 - (d + 3) % 7.
+    left join lateral (
+        select
+            count(u.v) as n,
+            percentile_cont(0.5) within group (
+                order by
+                    u.v
+                    - case when j.is_limited then u.b else 0 end
+                    - coalesce(j.factors[7 - (cardinality(j.window_v) - u.i + 4)::integer % 7], 0)
+            ) as level
+        from unnest(j.window_v, j.before_b) with ordinality as u (v, b, i)
+        where u.v is not null
+    ) as continuous on not j.is_count and j.n_base >= 10
+    left join lateral (
+        select
+            sum(u.y) as sum_y,
+            sum(u.x * exp(coalesce(j.factors[7 - (cardinality(j.window_y) - u.i + 6)::integer % 7], 0))) as exposure
+        from unnest(j.window_y, j.window_x) with ordinality as u (y, x, i)
+    ) as counted on j.is_count and j.n_base >= 10
+),
+
+expected as (
+    select
+        l.*,
+        l.level + l.offset_today as expected_v,
+        l.rate * l.x * exp(l.offset_today) as expected_y,
+        case
+            when not l.is_tested then null
+            when l.is_count
+                then case when l.rate * l.x * exp(l.offset_today) >= 5 then ln((l.y + 0.5) / (l.rate * l.x * exp(l.offset_today) + 0.5)) end
+            else l.v - l.level - l.offset_today
+        end as raw_residual
+    from levels as l
+),
+
+common_movement as (        -- holidays, sales, auction pressure: what moves a whole tenant is no campaign's incident
+    select
+        tenant_id,
+        chain,
+        day,
+        percentile_cont(0.5) within group (order by raw_residual) * count(*) / (count(*) + 4) as movement,
+        count(*) as n_campaigns
+    from expected
+    where raw_residual is not null
+    group by tenant_id, chain, day
+    having count(*) >= 6
+),
+
+final as (
+    select
+        e.tenant_id,
+        e.platform,
+        e.account_id,
+        e.platform_id,
+        e.chain,
+        e.is_count,
+        e.day,
+        e.as_of,
+        e.currency,
+        e.y,
+        e.x,
+        e.is_tested,
+        e.is_base,
+        e.is_dropped,
+        e.is_missing,
+        e.is_paused,
+        e.is_zero,
+        e.n_base,
+        e.n_kept,
+        e.n_level,
+        e.level,
+        e.sum_x,
+        e.zero_days,
+        e.enabled_days,
+        coalesce(e.sum_counted, e.sum_y) as sum_y,
+        coalesce(g.movement, 0) as movement,
+        coalesce(g.n_campaigns, 0) as n_campaigns,
+        e.expected_v + coalesce(g.movement, 0) as expected_v,
+        e.expected_y * exp(coalesce(g.movement, 0)) as expected_y,
+        case when e.is_tested and not e.is_count then e.v - e.expected_v - coalesce(g.movement, 0) end as residual
+    from expected as e
+    left join common_movement as g on e.tenant_id = g.tenant_id and e.chain = g.chain and e.day = g.day
+)
+
+select * from final

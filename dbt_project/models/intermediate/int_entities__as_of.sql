@@ -1,0 +1,8 @@
+{{ config(indexes=[{'columns': ['tenant_id', 'platform', 'level', 'platform_id'], 'unique': true}]) }}
+
+select
+    tenant_id, platform, level, platform_id, account_id, campaign_id, adset_id, name, status, status_since, objective,
+    start_day, daily_budget, lifetime_budget, budget_level, currency, timezone, target_roas, target_cpa,
+    learning_state, first_day, last_day, url
+from {{ ref('int_entities__at') }}
+where moment = 'as_of'
