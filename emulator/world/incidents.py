@@ -1,6 +1,6 @@
 """Planted incidents, each with its label.
 
-Every tenant has one every 12 days, the three tenants 4 days apart, each lasting 3 to 5 days: so on any day
+Every tenant has one every 9 days, the three tenants 3 days apart, each lasting 3 to 5 days: so on any day
 one is running or ended at most two days ago. Eight kinds take turns in an order of their own per tenant and
 round. Campaigns whose health is itself the story (winner, loser, sinker, fatigue, tiny) and those with a
 life cycle are never hit alone.
@@ -17,7 +17,7 @@ from emulator.world.entities import ORIGIN_ORDINAL, Directory, Run
 from emulator.world.plans import TenantPlan
 from emulator.world.records import Incident
 
-EVERY = 12
+EVERY = 9
 FIRST_AFTER = 48
 _TARGET_ROLES = {"steady", "brand", "pmax", "lead"}
 _SPOILED_ROLES = {"loser", "sinker"}

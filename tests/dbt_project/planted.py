@@ -287,7 +287,9 @@ class Planted:
         return self.warehouse.rows(query, parameters)  # type: ignore[no-any-return]
 
     def anomalies(self, where: str = "true") -> list[dict[str, Any]]:
-        return self._dicts(f"select * from ads.anomalies where {where} order by day, level, platform_id, anomaly_type")
+        return self._dicts(
+            f"select * from ads.anomalies where {where} order by day, level, platform_id, anomaly_type"
+        )
 
     def recommendations(self, where: str = "true") -> list[dict[str, Any]]:
         return self._dicts(
@@ -311,7 +313,9 @@ class Planted:
         """The rows of a list after its function ran as a buyer of the tenant; taken back at once."""
         with psycopg.connect(self.warehouse.tenant_url(TENANT, "buyer"), connect_timeout=10) as connection:
             connection.execute(f"select ads.{function}(%s)", (TENANT,))
-            rows = connection.execute(f"select to_jsonb(t) - 'created_at' from ads.{table} as t order by id").fetchall()
+            rows = connection.execute(
+                f"select to_jsonb(t) - 'created_at' from ads.{table} as t order by id"
+            ).fetchall()
             connection.rollback()
         return rows
 
@@ -326,7 +330,10 @@ class Planted:
     def forget(self) -> None:
         """An empty pair of lists and the default configuration, for the next test on the same warehouse."""
         with self.warehouse.connect() as connection:
-            connection.execute("truncate ads.anomalies, ads_internal.anomaly_log, ads.optimization_recommendations")
+            connection.execute(
+                "truncate ads.anomalies, ads_internal.anomaly_log, ads.optimization_recommendations"
+            )
+            connection.execute("truncate intermediate.int_anomalies__scores")
             connection.execute("delete from ads.platform_configs where tenant_id = %s", (TENANT,))
 
 

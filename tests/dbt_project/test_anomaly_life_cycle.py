@@ -11,7 +11,7 @@ import pytest
 from planted import DAYS_BACK, TENANT, Campaign, Planted, day, prepare
 
 CAMPAIGNS = tuple(f"c{number}" for number in range(1, 9))
-D = 110                                  # the first day that something happens on
+D = 110  # the first day that something happens on
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_an_incident_opens_moves_and_is_resolved(planted: Planted) -> None:
     assert first["observed"] > first["upper_bound"] > first["expected"] > first["lower_bound"]
     assert float(first["deviation"]) == pytest.approx(1.6, abs=0.3)
     assert float(first["loss_per_day"]) == pytest.approx(240, rel=0.2)
-    assert first["severity"] in {"high", "critical"}        # 240 of some 2,300 a day
+    assert first["severity"] in {"high", "critical"}  # 240 of some 2,300 a day
 
     planted.run(day(D + 2))
     (moved,) = planted.anomalies()
@@ -75,7 +75,9 @@ def test_an_incident_opens_moves_and_is_resolved(planted: Planted) -> None:
     planted.run(day(D + 4))
     (resolved,) = planted.anomalies()
     assert resolved["status"] == "resolved"
-    assert resolved["resolved_at"] == dt.datetime.combine(day(D + 4), dt.time(22), dt.UTC)     # midnight in Berlin
+    assert resolved["resolved_at"] == dt.datetime.combine(
+        day(D + 4), dt.time(22), dt.UTC
+    )  # midnight in Berlin
 
     before = planted.rows("select a::text from ads.anomalies as a order by 1")
     log = planted.rows("select l::text from ads_internal.anomaly_log as l order by 1")
@@ -111,7 +113,12 @@ def test_restated_data_withdraw_an_incident_and_bring_it_back(planted: Planted) 
     planted.plant(wrong)
     planted.run(day(D + 2))
     (back,) = planted.anomalies()
-    assert (back["id"], back["status"], back["day"], back["last_day"]) == (raised["id"], "active", day(D), day(D + 2))
+    assert (back["id"], back["status"], back["day"], back["last_day"]) == (
+        raised["id"],
+        "active",
+        day(D),
+        day(D + 2),
+    )
 
 
 def test_an_acknowledged_incident_stays_acknowledged_until_it_ends(planted: Planted) -> None:
@@ -140,8 +147,8 @@ def test_the_change_log_explains_what_people_did(planted: Planted) -> None:
     planted.times(("c1", "c2", "c3"), "volume", day(D), day(D + 1), 2.6)
     planted.changes = [
         ("c1", day(D), "daily_budget", "400", "1000"),
-        ("c2", day(D - 1), "daily_budget", "440", "500"),       # 14 %: explains nothing
-        ("c3", day(D - 3), "daily_budget", "480", "1200"),      # three days before
+        ("c2", day(D - 1), "daily_budget", "440", "500"),  # 14 %: explains nothing
+        ("c3", day(D - 3), "daily_budget", "480", "1200"),  # three days before
     ]
     planted.run(day(D + 1))
     assert {row["platform_id"]: row["explained_by"] for row in planted.anomalies()} == {
@@ -164,9 +171,9 @@ def test_an_outage_of_one_account_is_one_incident_with_its_campaigns_below(plant
     planted.times(CAMPAIGNS[:3], "cvr", day(D), day(D + 2), 0)
     planted.run(day(D + 1))
     shown = [row for row in planted.anomalies() if row["parent_id"] is None]
-    assert [(row["level"], row["platform_id"], row["anomaly_type"], row["is_tracking_outage"]) for row in shown] == [
-        ("account", "act_1", "conversion_drop", True)
-    ]
+    assert [
+        (row["level"], row["platform_id"], row["anomaly_type"], row["is_tracking_outage"]) for row in shown
+    ] == [("account", "act_1", "conversion_drop", True)]
     children = [row for row in planted.anomalies() if row["parent_id"] is not None]
     assert {row["parent_id"] for row in children} == {shown[0]["id"]}
     assert {row["platform_id"] for row in children} == set(CAMPAIGNS[:3])

@@ -56,9 +56,9 @@ def test_advice_is_raised_refreshed_and_expires(planted: Planted) -> None:
     assert "Campaign winner" in raised["description"] and "EUR 246" in raised["description"]
     assert raised["evidence"]["target_source"] == "entity"
     assert raised["estimated_impact_low"] < raised["estimated_impact"] < raised["estimated_impact_high"]
-    assert raised["expires_at"] == dt.datetime.combine(day(D + 2), dt.time(22), dt.UTC)    # 48 hours, Berlin
+    assert raised["expires_at"] == dt.datetime.combine(day(D + 2), dt.time(22), dt.UTC)  # 48 hours, Berlin
     assert raised["as_of"] == day(D)
-    assert only(planted, "loser")["evidence"]["named_rules"] == []         # ROAS 1.8: bad, but no pause_low_roas
+    assert only(planted, "loser")["evidence"]["named_rules"] == []  # ROAS 1.8: bad, but no pause_low_roas
 
     before = planted.rows("select r::text from ads.optimization_recommendations as r order by 1")
     planted.run(day(D))
@@ -80,11 +80,13 @@ def test_advice_is_raised_refreshed_and_expires(planted: Planted) -> None:
 
 def test_an_approved_one_survives_builds_until_it_expires(planted: Planted) -> None:
     planted.run(day(D))
-    planted.decide("update ads.optimization_recommendations set status = 'approved' where platform_id = 'winner'")
+    planted.decide(
+        "update ads.optimization_recommendations set status = 'approved' where platform_id = 'winner'"
+    )
     approved = only(planted, "winner")
     assert approved["decided_by"] and approved["approved_at"]
 
-    planted.change("winner", target=1.8)              # the evidence is gone
+    planted.change("winner", target=1.8)  # the evidence is gone
     planted.run(day(D + 1))
     assert only(planted, "winner") == approved
 
@@ -102,7 +104,7 @@ def test_a_rejected_one_is_not_raised_again_before_its_evidence_changed(planted:
         planted.run(day(D + later))
         assert "winner" not in open_ones(planted)
 
-    planted.change("winner", target=0.7)              # now two and a half times its target
+    planted.change("winner", target=0.7)  # now two and a half times its target
     planted.run(day(D + 6))
     assert only(planted, "winner", "status = 'pending'")["as_of"] == day(D + 6)
     assert only(planted, "winner", "status = 'rejected'")["rejection_reason"] == "no stock"
@@ -135,7 +137,7 @@ def test_another_action_supersedes(planted: Planted) -> None:
     assert second["action"]["from"] == 220
     assert second["recommendation_key"] == first["recommendation_key"]
 
-    planted.change("winner", target=0.6)              # the same action, worth far more
+    planted.change("winner", target=0.6)  # the same action, worth far more
     planted.run(day(D + 2))
     assert [row["status"] for row in planted.recommendations("platform_id = 'winner'")] == [
         "superseded", "superseded", "pending",
@@ -167,7 +169,7 @@ def test_a_snoozed_one_is_left_alone_until_it_wakes(planted: Planted) -> None:
         (dt.datetime.combine(day(D + 6), dt.time(), dt.UTC),),
     )
     snoozed = only(planted, "loser")
-    planted.run(day(D + 4))                           # it would have expired twice over
+    planted.run(day(D + 4))  # it would have expired twice over
     assert only(planted, "loser") == snoozed
     planted.run(day(D + 6))
     assert only(planted, "loser", "status = 'expired'")["id"] == snoozed["id"]
@@ -180,10 +182,11 @@ def test_a_default_target_raises_no_advice_about_money(planted: Planted) -> None
     planted.run(day(D))
     assert open_ones(planted) == {}
     planted.decide(
-        "insert into ads.platform_configs (tenant_id, platform, legacy_rules) values (%s, 'meta', true)", (TENANT,)
+        "insert into ads.platform_configs (tenant_id, platform, legacy_rules) values (%s, 'meta', true)",
+        (TENANT,),
     )
-    planted.change("winner", order_value=130.0)       # ROAS 3.9
-    planted.change("loser", order_value=25.0)         # ROAS 0.75
+    planted.change("winner", order_value=130.0)  # ROAS 3.9
+    planted.change("loser", order_value=25.0)  # ROAS 0.75
     planted.run(day(D))
     assert {row["platform_id"]: row["rule_id"] for row in planted.recommendations()} == {
         "winner": "rec_scale_high_roas", "loser": "rec_pause_low_roas",
@@ -192,7 +195,9 @@ def test_a_default_target_raises_no_advice_about_money(planted: Planted) -> None
 
 def test_an_outage_is_no_reason_to_pause(planted: Planted) -> None:
     planted.select = OUTAGES + RECOMMENDATIONS
-    planted.change("loser", target=10.8, cvr=0.06, impressions=30000)    # on target but for a week without conversions
+    planted.change(
+        "loser", target=10.8, cvr=0.06, impressions=30000
+    )  # on target but for a week without conversions
     planted.times("loser", "cvr", day(D - 8), day(D - 1), 0)
     planted.run(day(D))
     assert "loser" not in open_ones(planted)
@@ -222,15 +227,22 @@ def test_another_currency_changes_no_advice(planted: Planted) -> None:
     for campaign_id in planted.campaigns:
         planted.change(campaign_id, money=161.3)
     planted.run(day(D))
-    assert [(row["platform_id"], row["rule_id"], row["priority"]) for row in planted.recommendations()] == before
-    assert float(only(planted, "winner")["estimated_impact"]) == pytest.approx(161.3 * float(impact), rel=0.01)
+    assert [
+        (row["platform_id"], row["rule_id"], row["priority"]) for row in planted.recommendations()
+    ] == before
+    assert float(only(planted, "winner")["estimated_impact"]) == pytest.approx(
+        161.3 * float(impact), rel=0.01
+    )
 
 
 def test_who_decides_during_the_build_waits_for_it(planted: Planted) -> None:
     """The model holds the table while it merges: a decision comes before or after it, never in between."""
     planted.run(day(D))
     url = planted.warehouse.tenant_url(TENANT, "buyer")
-    with planted.warehouse.connect("transformer") as build, psycopg.connect(url, connect_timeout=10) as person:
+    with (
+        planted.warehouse.connect("transformer") as build,
+        psycopg.connect(url, connect_timeout=10) as person,
+    ):
         build.execute("lock table ads.optimization_recommendations in share row exclusive mode")
         assert person.execute("select count(*) from ads.optimization_recommendations").fetchone() == (2,)
         person.execute("set lock_timeout = '100ms'")

@@ -228,38 +228,32 @@ valued as (                 -- ratios of sums; a cost is the inverse of what was
     from summed as s
 ),
 
+amounts as (
+    select
+        *,
+        case when field like '%budget' and old_value ~ '^[0-9]+(\.[0-9]+)?$' then old_value::numeric end as old_amount,
+        case when field like '%budget' and new_value ~ '^[0-9]+(\.[0-9]+)?$' then new_value::numeric end as new_amount
+    from {{ ref('int_entities__changes') }}
+    where level in ('campaign', 'adset')
+),
+
 changes as (                -- pauses, starts and budget steps of more than 30 %, of the campaign or its ad sets
     select
         c.tenant_id,
         c.platform,
         coalesce(e.campaign_id, c.platform_id) as campaign_id,
         c.day,
+        c.field,
         case
             when c.field = 'status' then case c.new_value when 'active' then 1 else -1 end
-            else sign(to_value.amount - from_value.amount)
-        end as direction,
-        c.field
-    from {{ ref('int_entities__changes') }} as c
+            else sign(c.new_amount - c.old_amount)
+        end as direction
+    from amounts as c
     left join {{ ref('int_entities__as_of') }} as e
         on
             c.tenant_id = e.tenant_id and c.platform = e.platform and c.level = e.level
             and c.platform_id = e.platform_id
-    cross join
-        lateral (
-            select case when c.field like '%budget' and c.old_value ~ '^[0-9]+(\.[0-9]+)?$' then c.old_value::numeric end
-                as amount
-        ) as from_value
-    cross join
-        lateral (
-            select case when c.field like '%budget' and c.new_value ~ '^[0-9]+(\.[0-9]+)?$' then c.new_value::numeric end
-                as amount
-        ) as to_value
-    where
-        c.level in ('campaign', 'adset')
-        and (
-            c.field = 'status'
-            or (from_value.amount > 0 and abs(to_value.amount / from_value.amount - 1) > 0.3)
-        )
+    where c.field = 'status' or abs(c.new_amount / nullif(c.old_amount, 0) - 1) > 0.3
 ),
 
 explained as (
@@ -310,7 +304,7 @@ pairs as (
     inner join incidents as i
         on
             o.tenant_id = i.tenant_id and o.anomaly_key = i.anomaly_key
-            and i.first_flagged <= o.last_day and i.last_flagged >= o.day
+            and o.last_day >= i.first_flagged and o.day <= i.last_flagged
 ),
 
 newest_pairs as (           -- a row follows the newest incident it overlaps
