@@ -37,7 +37,11 @@ def test_no_make_target_is_invented() -> None:
 def test_every_command_is_documented() -> None:
     from aegis.cli.main import build
 
-    commands = {command.name or command.callback.__name__ for command in build().registered_commands if command.callback}
+    commands = {
+        command.name or command.callback.__name__
+        for command in build().registered_commands
+        if command.callback
+    }
     groups = {group.name for group in build().registered_groups if group.name}
     missing = {name for name in commands | groups if not re.search(rf"\b{name}\b", README)}
     assert not missing, f"README.md does not mention: {', '.join(sorted(missing))}"
@@ -52,7 +56,9 @@ def test_every_platform_is_documented(platform: str) -> None:
 def test_every_rule_and_detector_is_documented_and_lies_in_its_folder(kind: str, prefix: str) -> None:
     words = project_vars()[kind]
     assert words, f"the {kind} var is empty"
-    assert {f"{prefix}{word}" for word in words} == {file.stem for file in (MODELS / kind).glob(f"{prefix}*.sql")}
+    assert {f"{prefix}{word}" for word in words} == {
+        file.stem for file in (MODELS / kind).glob(f"{prefix}*.sql")
+    }
     missing = [word for word in words if f"`{prefix}{word}`" not in RULES]
     assert not missing, f"docs/rules-and-detectors.md does not explain: {', '.join(missing)}"
 
@@ -66,6 +72,10 @@ def test_every_folder_is_explained() -> None:
     folders = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    top = {name.split("/")[0] for name in folders if "/" in name and not name.startswith((".", "tests/", "scripts/"))}
+    top = {
+        name.split("/")[0]
+        for name in folders
+        if "/" in name and not name.startswith((".", "tests/", "scripts/"))
+    }
     missing = [name for name in sorted(top) if f"`{name}/" not in README]
     assert not missing, f"README.md does not say what is in: {', '.join(missing)}"
