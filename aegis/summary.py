@@ -131,6 +131,7 @@ class TenantSummary:
     days: list[Figures] = field(default_factory=list)
     trailing: list[Figures] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
+    ended: list[Incident] = field(default_factory=list)
     acknowledged: int = 0
     explained: int = 0
     advice: list[Advice] = field(default_factory=list)
@@ -313,27 +314,38 @@ def _read_incidents(
         left join ads.entities as o
             on a.tenant_id = o.tenant_id and a.platform = o.platform and o.level = 'account'
             and a.account_id = o.platform_id
-        where a.tenant_id = %(tenant_id)s and a.status in ('active', 'acknowledged')
+        where
+            a.tenant_id = %(tenant_id)s
+            and (
+                a.status in ('active', 'acknowledged')
+                or (a.status = 'resolved' and a.last_day > %(as_of)s::date - 7)
+            )
         """,
-        {"tenant_id": tenant.tenant_id},
+        {"tenant_id": tenant.tenant_id, "as_of": tenant.as_of},
     )
     for row in rows:
         if row["parent_id"] is not None:
             continue
         if row["explained_by"] is not None:
-            tenant.explained += 1
+            tenant.explained += row["status"] != "resolved"
         elif row["status"] == "acknowledged":
             tenant.acknowledged += 1
         else:
             loss, currency = _in_reporting(row["loss_per_day"], row["currency"], rates, tenant.currency)
-            tenant.incidents.append(Incident(
+            listed = tenant.ended if row["status"] == "resolved" else tenant.incidents
+            listed.append(Incident(
                 row["id"], row["platform"], row["level"], words.where(row), words.incident_headline(row),
                 words.incident_cause(row), row["day"], row["last_day"], row["severity"], loss, currency,
                 row["folded"],
             ))  # fmt: skip
-    tenant.incidents.sort(
-        key=lambda each: (-_weight(each.loss_per_day, each.currency, tenant), each.where, each.incident_id)
-    )
+    for listed in (tenant.incidents, tenant.ended):
+        listed.sort(
+            key=lambda each: (
+                -_weight(each.loss_per_day, each.currency, tenant),
+                each.where,
+                each.incident_id,
+            )
+        )
 
 
 def _read_advice(

@@ -61,7 +61,7 @@ def render(summary: Summary) -> str:
     )  # fmt: skip
     environment.globals.update(
         money=words.money, bounds=words.bounds, plural=words.plural, tone=_tone, arrow=_arrow, shown=SHOWN,
-        span=_span, grouped=_grouped, quoted=shlex.quote, nothing_wrong=words.nothing_wrong,
+        span=_span, grouped=_grouped, quoted=shlex.quote, nothing_wrong=words.nothing_wrong, ended=words.ended,
         nothing_to_change=words.nothing_to_change,
     )  # fmt: skip
     page = environment.get_template("summary.html.j2")

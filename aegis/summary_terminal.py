@@ -132,12 +132,16 @@ def _incidents(tenant: TenantSummary) -> Iterable[RenderableType]:
     yield _section(f"What is wrong ({len(tenant.incidents)})", ", ".join(["by money at stake a day", *aside]))
     if not tenant.incidents:
         yield Text(words.nothing_wrong(bool(tenant.failed_run)), style="dim")
-        return
-    table = _list_table()
-    for one in tenant.incidents[:SHOWN]:
-        table.add_row(_incident_amount(one), _incident_text(one))
-    yield table
-    yield from _more(len(tenant.incidents), "anomalies", tenant)
+    else:
+        table = _list_table()
+        for one in tenant.incidents[:SHOWN]:
+            table.add_row(_incident_amount(one), _incident_text(one))
+        yield table
+        yield from _more(len(tenant.incidents), "anomalies", tenant)
+    for one in tenant.ended[:SHOWN]:
+        yield Text(
+            words.ended(one.where, one.platform, one.headline, one.first_day, one.last_day), style="dim"
+        )
 
 
 def _incident_amount(one: Incident) -> Text:

@@ -142,6 +142,13 @@ def incident_headline(row: Mapping[str, Any]) -> str:
     return f"{metric} {observed} against {expected} expected ({change(row['deviation'])})"
 
 
+def ended(place: str, platform: str, headline: str, first: date, last: date) -> str:
+    """One line about an incident that is over."""
+    days = f"on {short_day(first)}" if first == last else f"from {short_day(first)} to {short_day(last)}"
+    named = place if platform == "all" else f"{place} ({platform_name(platform)})"
+    return f"Over again: {named}, {headline}, {days}."
+
+
 def incident_cause(row: Mapping[str, Any]) -> str:
     """The likely cause, as far as the figures tell. Each type is a conditional quantity, so the type is the cause."""
     kind, metric = row["anomaly_type"], row["metric"]

@@ -110,6 +110,20 @@ def test_incidents_come_by_money_in_one_currency(warehouse: Any, tenant: str) ->
     ]  # fmt: skip
 
 
+def test_an_incident_that_ended_in_the_last_week_is_told_in_a_line(warehouse: Any, tenant: str) -> None:
+    week_ago = AS_OF - timedelta(days=7)
+    over = incident(warehouse, tenant, "over", status="resolved", last_day=AS_OF - timedelta(days=1))
+    incident(warehouse, tenant, "long over", status="resolved", metric="cpc", day=week_ago, last_day=week_ago)
+
+    one = read(warehouse)
+    assert one.incidents == []
+    assert [each.incident_id for each in one.ended] == [over]
+    line = "Over again: CA | Broad | Shoes (TikTok)"
+    assert line in as_text(read_summary(warehouse.database)) and line in render(
+        read_summary(warehouse.database)
+    )
+
+
 def test_folded_explained_and_acknowledged_incidents_are_counted_not_listed(
     warehouse: Any, tenant: str
 ) -> None:
