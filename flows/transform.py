@@ -196,6 +196,12 @@ def _connection_settings(url: str) -> dict[str, str | None]:
         "AEGIS_DBT_DBNAME": str(parts.get("dbname") or user),
         "AEGIS_DBT_SSLMODE": str(parts.get("sslmode") or "prefer"),
         "AEGIS_DBT_ROLE": f"{role}transformer",
+        # What the profile has no word for, libpq reads from the environment.
+        **{
+            f"PG{name.upper()}": str(parts[name])
+            for name in ("sslrootcert", "sslcert", "sslkey", "channel_binding", "gssencmode")
+            if parts.get(name)
+        },
     }
 
 

@@ -260,9 +260,9 @@ def test_a_new_campaign_is_not_tested_before_its_tenth_day(planted: Planted) -> 
 
 
 def test_flat_series_raise_next_to_nothing(built: Any) -> None:
-    """300 flat campaigns of every size, 28 days judged: fewer than 0.05 false alarms a campaign and month."""
+    """150 flat campaigns of every size, 28 days judged: fewer than 0.05 false alarms a campaign and month."""
     series = Planted(built)
-    for number in range(300):
+    for number in range(150):
         size = 10 ** (number % 7 / 3)
         series.add(
             Campaign(
@@ -273,6 +273,6 @@ def test_flat_series_raise_next_to_nothing(built: Any) -> None:
     try:
         series.run(day(DAYS_BACK))
         incidents = series.anomalies("level = 'campaign'")
-        assert len(incidents) < 0.05 * 300 * 28 / 30, states(series)
+        assert len(incidents) < 0.05 * 150 * 28 / 30, states(series)
     finally:
         series.forget()

@@ -160,10 +160,12 @@ def test_a_database_that_does_not_answer_is_one_sentence() -> None:
 def test_dbt_writes_nothing_into_the_checkout_and_no_password_anywhere(
     small_world: Any, dbt_folder: Path
 ) -> None:
-    assert not (PROJECT / "target").exists() or not list((PROJECT / "target").glob("run_results.json"))
+    before = sorted(path for path in PROJECT.rglob("*") if "target" not in path.parts)
     password = psycopg.conninfo.conninfo_to_dict(small_world.url("transformer")).get("password")
     assert password
     run_dbt(small_world.database.connections(), ["build", "--target", "prod", "--select", "int_run__as_of"])
+    assert sorted(path for path in PROJECT.rglob("*") if "target" not in path.parts) == before
+    assert (dbt_folder / "dbt" / "target" / "run_results.json").is_file()
     for path in (dbt_folder / "dbt").rglob("*"):
         if path.is_file() and path.suffix in (".log", ".yml", ".json"):
             assert str(password) not in path.read_text(encoding="utf-8", errors="replace"), path

@@ -5,10 +5,8 @@
     incremental_strategy='account_days',
     full_refresh=false,
     on_schema_change='fail',
-    pre_hook=["set local work_mem = '128MB'", "set local enable_nestloop = off"],
+    pre_hook="set local work_mem = '128MB'",
 ) }}
--- The planner guesses far too few rows after the cascade's joins and would loop over them: nested loops are off,
--- except the lateral one, which reads only the account-days to build.
 
 with
 

@@ -1,5 +1,4 @@
-{{ config(pre_hook=["set local work_mem = '128MB'", "set local enable_nestloop = off"]) }}
--- See metrics_daily for the planner's settings.
+{{ config(pre_hook="set local work_mem = '128MB'") }}
 
 with
 

@@ -38,18 +38,20 @@ candidates as (     -- rows that could have been served: all of mixed days, and 
             partition by v.tenant_id, v.platform, v.account_id, v.level, v.platform_id, v.day, v.source
             order by v.known_on desc
         ) as recency
-    from {{ ref('int_history__performance_versions') }} as v
-    inner join touched
+    from touched
+    left join mixed_days
         on
-            v.tenant_id = touched.tenant_id
-            and v.platform = touched.platform
-            and v.account_id = touched.account_id
-            and v.day = touched.day
-    where
-        v.level <> 'ad'
-        or (v.tenant_id, v.platform, v.day) in (
-            select mixed_days.tenant_id, mixed_days.platform, mixed_days.day from mixed_days
-        )
+            touched.tenant_id = mixed_days.tenant_id
+            and touched.platform = mixed_days.platform
+            and touched.day = mixed_days.day
+    cross join lateral (
+        select version.* from {{ ref('int_history__performance_versions') }} as version
+        where
+            version.tenant_id = touched.tenant_id and version.platform = touched.platform
+            and version.account_id = touched.account_id and version.day = touched.day
+            and (version.level <> 'ad' or mixed_days.day is not null)
+        offset 0     -- noqa: AM09
+    ) as v
 ),
 
 overlapping as (
@@ -68,13 +70,14 @@ overlapping as (
             'served_source', served.source
         ) as evidence
     from candidates
-    inner join {{ ref('metrics_daily') }} as served
-        on
-            candidates.tenant_id = served.tenant_id
-            and candidates.platform = served.platform
-            and candidates.level = served.level
-            and candidates.platform_id = served.platform_id
-            and candidates.day = served.day
+    cross join
+        lateral (
+            select m.source, m.spend from {{ ref('metrics_daily') }} as m
+            where
+                m.tenant_id = candidates.tenant_id and m.platform = candidates.platform and m.level = candidates.level
+                and m.platform_id = candidates.platform_id and m.day = candidates.day
+            offset 0     -- noqa: AM09
+        ) as served
     where
         candidates.recency = 1 and not candidates.is_withdrawn
         -- a connected platform's own totals are there to be compared, not to be served

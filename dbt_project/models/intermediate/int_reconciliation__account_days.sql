@@ -21,13 +21,14 @@ account_days as (
 
 metrics as (
     select served.*
-    from {{ ref('metrics_daily') }} as served
-    inner join account_days
-        on
-            served.tenant_id = account_days.tenant_id
-            and served.platform = account_days.platform
-            and served.account_id = account_days.account_id
-            and served.day = account_days.day
+    from account_days
+    cross join lateral (
+        select m.* from {{ ref('metrics_daily') }} as m
+        where
+            m.tenant_id = account_days.tenant_id and m.platform = account_days.platform
+            and m.account_id = account_days.account_id and m.day = account_days.day
+        offset 0     -- noqa: AM09
+    ) as served
 ),
 
 sums as (
@@ -83,14 +84,15 @@ given_versions as (     -- totals that were reported, not summed
             partition by v.tenant_id, v.platform, v.account_id, v.day, v.level, v.platform_id
             order by v.source asc, v.known_on desc
         ) as recency
-    from {{ ref('int_history__performance_versions') }} as v
-    inner join sums
-        on
-            v.tenant_id = sums.tenant_id
-            and v.platform = sums.platform
-            and v.account_id = sums.account_id
-            and v.day = sums.day
-    where v.level in ('campaign', 'account')
+    from sums
+    cross join lateral (
+        select version.* from {{ ref('int_history__performance_versions') }} as version
+        where
+            version.tenant_id = sums.tenant_id and version.platform = sums.platform
+            and version.account_id = sums.account_id and version.day = sums.day
+            and version.level in ('campaign', 'account')
+        offset 0     -- noqa: AM09
+    ) as v
 ),
 
 totals as (

@@ -29,6 +29,18 @@ entities as (       -- each figure as an array, one place for each window
         min(currency) as currency,
         array_agg(age) as ages,
         array_agg(spend::float8) as spends,
+        {%- for column in sums %}
+        array[
+            {%- for w in windows %}
+            sum({{ column }}) filter (where age <= {{ w }}){{ ',' if not loop.last }}
+            {%- endfor %}
+        ] as {{ column }},
+        {%- endfor %}
+        array[
+            {%- for w in windows %}
+            sum(spend) filter (where age <= {{ w }} and maturity is not null){{ ',' if not loop.last }}
+            {%- endfor %}
+        ] as spend_of_known_maturity,
         array[
             {%- for w in windows %}
             count(*) filter (where age <= {{ w }}){{ ',' if not loop.last }}
@@ -38,19 +50,7 @@ entities as (       -- each figure as an array, one place for each window
             {%- for w in windows %}
             count(*) filter (where age <= {{ w }} and spend > 0){{ ',' if not loop.last }}
             {%- endfor %}
-        ] as n_days_with_spend,
-        array[
-            {%- for w in windows %}
-            sum(spend) filter (where age <= {{ w }} and maturity is not null){{ ',' if not loop.last }}
-            {%- endfor %}
-        ] as spend_of_known_maturity
-        {%- for column in sums %},
-        array[
-            {%- for w in windows %}
-            sum({{ column }}) filter (where age <= {{ w }}){{ ',' if not loop.last }}
-            {%- endfor %}
-        ] as {{ column }}
-        {%- endfor %}
+        ] as n_days_with_spend
     from days
     group by tenant_id, platform, level, platform_id, as_of
 ),
@@ -69,7 +69,7 @@ windows as (
         entities.conversion_value[w.place] as conversion_value,
         entities.mature_spend[w.place] / nullif(entities.spend_of_known_maturity[w.place], 0) as maturity,
         -- the same days as in the window before have the same percentiles
-        entities.n_days[w.place] is distinct from entities.n_days[w.place - 1] as is_new,
+        (entities.n_days[w.place] is distinct from entities.n_days[w.place - 1]) as is_new,
         entities.ages,
         entities.spends
     from entities
@@ -83,11 +83,12 @@ spreads as (
         percentiles.spend as spend_percentiles,
         deviations.spend_mad
     from windows
-    cross join lateral (
-        select percentile_cont(array[0.1, 0.5, 0.9]) within group (order by one_day.spend) as spend
-        from unnest(windows.ages, windows.spends) as one_day (age, spend)
-        where windows.is_new and one_day.age <= windows.window_days
-    ) as percentiles
+    cross join
+        lateral (
+            select percentile_cont(array[0.1, 0.5, 0.9]) within group (order by one_day.spend) as spend
+            from unnest(windows.ages, windows.spends) as one_day (age, spend)
+            where windows.is_new and one_day.age <= windows.window_days
+        ) as percentiles
     cross join lateral (
         select percentile_cont(0.5) within group (order by abs(one_day.spend - percentiles.spend[2])) as spend_mad
         from unnest(windows.ages, windows.spends) as one_day (age, spend)
