@@ -55,6 +55,9 @@ begin
         raise exception 'recommendations are not built yet' using errcode = '55000', hint = 'Run `aegis optimize` once.';
     end if;
 
+    -- As the build does: a decision made between reading and writing would collide with what is written.
+    lock table ads.optimization_recommendations in share row exclusive mode;
+
     with
 
     due as materialized (
@@ -102,6 +105,9 @@ begin
         raise exception 'anomalies are not built yet' using errcode = '55000', hint = 'Run `aegis optimize` once.';
     end if;
 
+    -- As the build does: a decision made between reading and writing would collide with what is written.
+    lock table ads.anomalies in share row exclusive mode;
+
     with
 
     due as materialized (
@@ -126,6 +132,7 @@ begin
     )
 
     select count(*) into detected from due as d where d.status in ('active', 'acknowledged');
+    perform ads_internal.log_anomalies(detect_anomalies.tenant_id);
     return detected;
 end
 $$;
