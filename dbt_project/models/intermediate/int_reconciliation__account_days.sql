@@ -15,7 +15,8 @@ account_days as (
     {%- if is_incremental() %}
     select * from {{ ref('int_ads__touched_account_days') }}
     {%- else %}
-    select * from {{ ref('int_ads__account_days') }} where is_served
+    select * from {{ ref('int_ads__account_days') }}
+    where is_served
     {%- endif %}
 ),
 
