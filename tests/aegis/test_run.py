@@ -83,6 +83,28 @@ def test_the_first_run_says_what_it_does_and_what_comes_next(morning: Morning) -
     assert morning.page.read_text(encoding="utf-8").count('<section class="tenant"') == 3
 
 
+# Lines of the README's picture whose wording no day changes; figures, days and names in them may differ.
+FRAME = (
+    r"\[\d/5\] (Database|Schema|Tenants|Daily run|Summary) ", r"\S.* {2}as of .* {2}demo ─+$",
+    r".* against the 7 days before +Spend +ROAS", r"All platforms ", r"Meta +\S+ ", r"What is wrong \(\d+\) {2}by ",
+    r"What to change \(\d+\) {2}by ", r" +\S+ {2}\S.* id [0-9a-f]{8}$", r"About the data$", r"done {5}\S.* {2}as of ",
+    r"Done in \d+ s\. What you can do next:$", r" {2}.*(summary\.html|recommendations list|anomalies list) {2}",
+)  # fmt: skip
+
+
+def test_the_readmes_picture_has_the_shape_of_what_is_printed(morning: Morning) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    picture = readme.split("<!-- run-output -->")[1].split("<!-- /run-output -->")[0].splitlines()
+    printed = [line.rstrip() for line in (morning.first.stderr + morning.first.stdout).splitlines()]
+    for pattern in FRAME:
+        shown = [line for line in picture if re.match(pattern, line.rstrip())]
+        assert shown, f"the README no longer shows: {pattern}"
+        assert any(re.match(pattern, line) for line in printed), f"`aegis run` no longer prints: {shown[0]}"
+    steps = [line for line in picture if line.startswith("[")]
+    told = re.findall(r"^(\[\d/5\] .+?) +[\d.]+ s  ", morning.first.stderr, re.MULTILINE)
+    assert [re.split(r" +[\d.]+ s  ", line)[0] for line in steps] == told
+
+
 def test_running_the_day_again_changes_nothing(morning: Morning) -> None:
     assert morning.after_second == morning.after_first
     assert morning.after_first["metrics_daily"][0] > 10_000
