@@ -47,6 +47,7 @@ SCHEMA_OWNERS = {
     "audit": "owner",
     "history": "owner",
     "raw_manual": "loader",
+    "raw_meta": "loader",
     "staging": "transformer",
     "intermediate": "transformer",
     "ads_internal": "transformer",

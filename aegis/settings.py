@@ -5,6 +5,8 @@ AEGIS_DATA_DIR       where the embedded server, credentials and outputs live; de
 AEGIS_PG_VERSION     version of the embedded server: 18 (default) or 16
 AEGIS_ROLE_PREFIX    prefix of the cluster's roles, default aegis_; lets two deployments share a cluster
 AEGIS_ALLOW_PROD     1 lets a build of target prod run from a laptop
+AEGIS_KEY            key that encrypts platforms' credentials; default the file `key` in the data folder
+AEGIS_META_*         APP_ID, APP_SECRET, BASE_URL and API_VERSION of Meta's API
 AEGIS_DEBUG          1 shows tracebacks
 
 A file `.env` in the checkout (see .env.example) fills what the environment leaves unset.

@@ -101,15 +101,21 @@ def publish(
     *,
     rows_read: int,
     rows_imported: int,
+    covered_at: dt.datetime | None = None,
 ) -> int:
     """Write coverage, quarantine and the end of the log. Call inside a transaction, after the load was confirmed.
 
-    Returns the number of account-days covered.
+    `covered_at` is when the figures were asked for; left out it is now. Returns the number of account-days covered.
     """
     write_refused(connection, run.load_id, refused)
     days = 0
+    moment = covered_at or dt.datetime.now(dt.UTC)
     with connection.cursor().copy(
-        "copy ops.coverage (load_id, tenant_id, platform, account_id, day, source, rows, reason) from stdin"
+        """
+        copy ops.coverage (
+            load_id, tenant_id, platform, account_id, day, source, rows, reason, covered_at
+        ) from stdin
+        """
     ) as copy:
         for item in covered:
             copy.write_row(
@@ -122,6 +128,7 @@ def publish(
                     source,
                     item.rows,
                     item.reason,
+                    moment,
                 )
             )
             days += 1

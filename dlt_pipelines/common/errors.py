@@ -38,3 +38,39 @@ class ContractError(AegisError):
 
 class PartialDataError(AegisError):
     """Only a part arrived. Nothing of it was made visible."""
+
+
+# -- what a vendor's API adds -------------------------------------------------------------------------------
+# `code` is the vendor's own, as text, for the state tables; a sync decides by the class alone.
+
+
+class VendorError(AegisError):
+    """An answer of a vendor that is no data. Base of the classes below that no other family holds."""
+
+    code: str | None = None
+
+
+class AccessDeniedError(AuthError):
+    """The token is fine but may not see this account: the account is marked, the others go on."""
+
+    code: str | None = None
+
+
+class SuspendedError(AccessDeniedError):
+    """The platform has suspended this account."""
+
+
+class TransientError(VendorError):
+    """Passes by itself: retried with backoff. `tries` limits how often, None means as often as any other."""
+
+    def __init__(self, message: str, hint: str = "", tries: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.tries = tries
+
+
+class TooMuchDataError(VendorError):
+    """The same request will fail again; a smaller one will not. Halve the window or the page."""
+
+
+class CancelledError(VendorError):
+    """A person cancelled the work."""

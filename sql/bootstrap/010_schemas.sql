@@ -22,6 +22,7 @@ create schema if not exists tenancy authorization aegis_owner;
 create schema if not exists ops authorization aegis_owner;
 create schema if not exists audit authorization aegis_owner;
 create schema if not exists raw_manual authorization aegis_loader;
+create schema if not exists raw_meta authorization aegis_loader;
 create schema if not exists history authorization aegis_owner;
 create schema if not exists staging authorization aegis_transformer;
 create schema if not exists intermediate authorization aegis_transformer;
@@ -32,6 +33,7 @@ comment on schema tenancy is 'Tenants, their ad accounts, who may see whom, and 
 comment on schema ops is 'What was loaded, refused and run: coverage, quarantine, import log, daily runs, findings.';
 comment on schema audit is 'Every change to rows that people own. Append only.';
 comment on schema raw_manual is 'Files and hand-entered rows as they arrived. Append only.';
+comment on schema raw_meta is 'What Meta''s Marketing API answered, as typed rows. Append only.';
 comment on schema history is 'What cannot be recomputed: which figure was known when, entities, changes, currency rates.';
 comment on schema staging is 'Raw tables renamed, cast and in common units. No reader may use it.';
 comment on schema intermediate is 'Steps between staging and the marts. No reader may use it.';
@@ -39,13 +41,13 @@ comment on schema ads_internal is 'Detectors, rules, the views behind the functi
 comment on schema ads is 'The contract: marts that analysts, buyers and BI tools read under row level security.';
 
 revoke all on schema public from public;
-revoke all on schema tenancy, ops, audit, raw_manual, history, staging, intermediate, ads_internal, ads from public;
+revoke all on schema tenancy, ops, audit, raw_manual, raw_meta, history, staging, intermediate, ads_internal, ads from public;
 
 grant usage on schema public to aegis_owner, aegis_transformer;
 grant create on schema public to aegis_owner;
 grant usage on schema tenancy to aegis_loader, aegis_transformer, aegis_app, aegis_reader;
 grant usage on schema ops to aegis_loader, aegis_transformer;
-grant usage on schema raw_manual to aegis_transformer;
+grant usage on schema raw_manual, raw_meta to aegis_transformer;
 grant usage on schema history to aegis_loader, aegis_transformer;
 grant usage on schema audit to aegis_transformer, aegis_app, aegis_reader;
 grant usage on schema ads to aegis_app, aegis_reader, aegis_owner;
