@@ -6,6 +6,7 @@ Prints the address on the first line, then the vendors' addresses.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -60,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for vendor in emulator.vendors:
         print(f"  {vendor}: {server.url(vendor)}")
     print(f"  figures known up to {emulator.clock.as_of}; admin: {server.address}/_admin", flush=True)
+    # A shell starts background jobs with SIGINT ignored; asked to end, the server ends either way.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         server.wait()
     except KeyboardInterrupt:

@@ -137,7 +137,7 @@ def _in_a_process(connections: Connections, name: str) -> None:
     code = (
         "import sys; sys.path.insert(0, 'tests/dlt_pipelines')\n"
         "from dlt_pipelines.common.connections import Connections\n"
-        "from test_run import load\n"
+        "from test_pipeline_run import load\n"
         f"load(Connections({connections.loader!r}, '', ''), {name!r})\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=project_root(), timeout=120)
