@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from aegis.database import Database
     from dlt_pipelines.manual import ImportResult
 
+PARTLY = 3
+
 import_app = typer.Typer(help="Take in files: exports, histories, exchange rates.", no_args_is_help=True)
 
 SHOWN_REFUSALS = 10
@@ -162,7 +164,10 @@ def _check(decimal: str | None, dates: str | None) -> None:
 
 
 def _finish(database: Database, result: ImportResult, begun: float) -> None:
-    """Judge and take into history what arrived, then say what was done. Raises where nothing was taken."""
+    """Judge and take into history what arrived, then say what was done. Raises where nothing was taken.
+
+    Ends with code 3 where some rows were refused and the others loaded, so that no script takes a part for the whole.
+    """
     if not result.unchanged and not result.rows_imported:
         _print_refusals(result)
         raise AegisError(
@@ -171,6 +176,8 @@ def _finish(database: Database, result: ImportResult, begun: float) -> None:
         )
     _take_in(database, result)
     _print_summary(result, time.monotonic() - begun)
+    if result.rows_refused and not result.unchanged:
+        raise typer.Exit(PARTLY)
 
 
 def _take_in(database: Database, result: ImportResult) -> None:
