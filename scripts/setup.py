@@ -34,7 +34,6 @@ TOOLS = ROOT / ".uv"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "aegis-stamp"
 OLDEST, NEWEST = (3, 11), (3, 13)
-DEFAULT_INDEX = "https://pypi.org/simple"
 MINUTES = 60
 
 
@@ -276,7 +275,9 @@ def uv_by_wheel(python: str) -> Path:
     wheels = []
     problems = []
     if pip.get("no-index", "").lower() not in ("1", "true", "yes", "on"):
-        indexes = [pip.get("index-url") or DEFAULT_INDEX, *pip.get("extra-index-url", "").split()]
+        indexes = [*pip.get("index-url", "").split(), *pip.get("extra-index-url", "").split()]
+        if not indexes:
+            problems.append("neither PIP_INDEX_URL nor pip's configuration names an index")
         for index in indexes:
             page = index.rstrip("/") + "/uv/"
             try:
