@@ -48,6 +48,7 @@ DERIVED = frozenset(
         "data_status",
         "baselines",
         "performance_benchmarks",
+        "benchmark_comparison",
         "campaign_performance",
         "conversions_daily",
         "shop_daily",

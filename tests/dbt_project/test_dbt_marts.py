@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg
+import pytest
 from conftest import CHAIN, HARBOUR, NORTHWIND, TENANT, Feed
 
 D1 = date(2026, 6, 1)
@@ -210,6 +212,106 @@ def test_benchmarks_carry_their_provenance(small_world: Any) -> None:
     assert all(row[5].startswith("https://") for row in rows)
     assert not [row for row in rows if row[7].year < 2021 or row[2] == Decimal("18.68")]  # the stale of 2017
     assert {row[4] for row in rows if row[3] is not None} == {"median"}
+
+
+def test_a_tenant_stands_against_the_benchmarks_of_its_platforms(small_world: Any) -> None:
+    rows = small_world.rows(
+        """
+        select c.metric, c.own_value, c.standing, c.maturity, b.value = c.benchmark_value, c.difference
+        from ads.benchmark_comparison as c
+        inner join ads.performance_benchmarks as b using (platform, industry, objective, geography, metric, statistic, source, period_start)
+        where c.tenant_id = %s and c.platform = 'meta' and c.source = 'WordStream'
+        """,
+        (NORTHWIND,),
+    )
+    [(spend, clicks, conversions)] = small_world.rows(
+        """
+        select sum(spend), sum(clicks), sum(conversions) from ads.metrics_daily
+        where tenant_id = %s and platform = 'meta' and level = 'account' and day between '2026-06-01' and '2026-06-30'
+        """,
+        (NORTHWIND,),
+    )
+    own = {metric: value for metric, value, *_ in rows}
+    assert round(own["cpc"], 12) == round(spend / clicks, 12)
+    assert round(own["cpa"], 12) == round(spend / conversions, 12)
+    assert all(is_same and 0 < maturity < 1 for _, _, _, maturity, is_same, _ in rows)
+    # Northwind pays a few cents a click: far below what is published.
+    assert {
+        (standing, difference < 0) for metric, _, standing, _, _, difference in rows if metric == "cpc"
+    } == {("better", True)}
+    # Harbour reports in euro and the benchmarks in dollars.
+    [(ratio,)] = small_world.rows(
+        """
+        select c.own_value / (
+            select sum(m.spend) / sum(m.clicks) from ads.metrics_daily as m
+            where m.tenant_id = c.tenant_id and m.level = 'account' and m.day between '2026-06-01' and '2026-06-30'
+        )
+        from ads.benchmark_comparison as c
+        where c.tenant_id = %s and c.metric = 'cpc' limit 1
+        """,
+        (HARBOUR,),
+    )
+    assert 1.10 < ratio < 1.14
+
+
+def test_any_two_periods_of_a_campaign_compare(small_world: Any) -> None:
+    call = "select * from ads.compare_campaign_periods(%s, 'meta', 'mc1', '2026-06-24', '2026-06-30'"
+    with psycopg.connect(small_world.tenant_url(NORTHWIND, "reader")) as reader:
+        week = {row[0]: row for row in reader.execute(call + ")", (NORTHWIND,))}
+        [(spend,)] = reader.execute(
+            "select previous_spend from ads.campaign_performance where campaign_id = 'mc1' and period_type = 'week' and period_start = '2026-06-22'"
+        ).fetchall()
+        assert len(week) == 12 and week["spend"][4:] == (
+            "USD",
+            date(2026, 6, 17),
+            date(2026, 6, 23),
+            True,
+            True,
+        )
+        monday = reader.execute(
+            "select compared_value from ads.compare_campaign_periods(%s, 'meta', 'mc1', '2026-06-22', '2026-06-28')"
+            " where metric_name = 'spend'",
+            (NORTHWIND,),
+        ).fetchone()
+        assert monday == (spend,)
+        custom = {
+            row[0]: row
+            for row in reader.execute(call + ", 'custom', '2026-06-17', '2026-06-23')", (NORTHWIND,))
+        }
+        assert custom == week
+        # A year earlier nothing was loaded: null and incomplete, neither zero nor a fall of 100 %.
+        year = {row[0]: row for row in reader.execute(call + ", 'previous_year')", (NORTHWIND,))}
+        assert year["spend"][2:4] == (None, None)
+        assert year["spend"][5:] == (date(2025, 6, 24), date(2025, 6, 30), True, False)
+        same = reader.execute(call + ", 'previous_year_same_weekdays') limit 1", (NORTHWIND,)).fetchone()
+        assert (
+            same is not None
+            and same[5] == date(2025, 6, 25)
+            and same[5].weekday() == date(2026, 6, 24).weekday()
+        )
+    with (
+        psycopg.connect(small_world.tenant_url(HARBOUR, "reader")) as reader,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        reader.execute(call + ")", (NORTHWIND,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("'2026-06-30', '2026-06-24'", "cannot be compared"),
+        ("'2026-06-24', '2026-06-30', 'last_week'", "no period is called last_week"),
+        ("'2026-06-24', '2026-06-30', 'custom'", "needs compare_start"),
+    ],
+)
+def test_periods_that_are_none_are_refused_in_words(small_world: Any, arguments: str, words: str) -> None:
+    with (
+        psycopg.connect(small_world.tenant_url(NORTHWIND, "reader")) as reader,
+        pytest.raises(psycopg.errors.InvalidParameterValue, match=words),
+    ):
+        reader.execute(
+            f"select * from ads.compare_campaign_periods('{NORTHWIND}', 'meta', 'mc1', {arguments})".encode()
+        )
 
 
 # -- one row at a time ----------------------------------------------------------------------------------------

@@ -4,6 +4,16 @@ published as (
     select * from {{ ref('published_benchmarks') }}
 ),
 
+peers as (
+    select * from {{ ref('int_benchmarks__peers') }}
+),
+
+together as (
+    select * from published
+    union all
+    select * from peers
+),
+
 final as (
     select
         tenant_id,
@@ -26,7 +36,7 @@ final as (
         source_url,
         retrieved_on,
         quality
-    from published
+    from together
 )
 
 select * from final
