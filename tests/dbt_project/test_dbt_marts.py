@@ -214,6 +214,20 @@ def test_benchmarks_carry_their_provenance(small_world: Any) -> None:
     assert {row[4] for row in rows if row[3] is not None} == {"median"}
 
 
+def test_every_column_of_a_built_mart_is_described_in_the_database(small_world: Any) -> None:
+    built = small_world.rows(
+        """
+        select c.relname, a.attname, col_description(c.oid, a.attnum) is not null, obj_description(c.oid) is not null
+        from pg_class as c
+        inner join pg_attribute as a on c.oid = a.attrelid and a.attnum > 0 and not a.attisdropped
+        where c.relnamespace = 'ads'::regnamespace and c.relkind = 'r'
+            and c.relname not in ('conversions_daily', 'shop_daily', 'attribution_daily')
+        """
+    )
+    assert len({row[0] for row in built}) >= 12
+    assert [row[:2] for row in built if not (row[2] and row[3])] == []
+
+
 def test_a_tenant_stands_against_the_benchmarks_of_its_platforms(small_world: Any) -> None:
     rows = small_world.rows(
         """
