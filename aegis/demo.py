@@ -169,49 +169,16 @@ def remove(database: Database, progress: Progress = lambda _: None) -> int:
 
     Waits for a daily run to end: a build under way would write rows again.
     """
+    from aegis.erase import drop_login, logins_only_of
     from flows.tasks import one_run_at_a_time
 
     with one_run_at_a_time(database.connections(), progress), database.connect("owner") as connection:
-        logins = [
-            row[0]
-            for row in connection.execute(
-                """
-                select b.role_name
-                from tenancy.role_tenants as b
-                inner join pg_roles as r on r.oid = b.role_oid and r.rolname = b.role_name
-                inner join tenancy.tenants as t on t.tenant_id = b.tenant_id
-                group by b.role_name
-                having bool_and(t.is_demo)
-                """
-            )
-        ]
+        demo = connection.execute("select t.tenant_id::text from tenancy.tenants as t where t.is_demo")
+        logins = logins_only_of(connection, [row[0] for row in demo])
         row = connection.execute("select tenancy.remove_demo(%s)", (FILES,)).fetchone()
     for login in logins:
-        _drop_login(database, login)
+        drop_login(database, login)
     return int(row[0]) if row else 0
-
-
-def _drop_login(database: Database, login: str) -> None:
-    """A login bound to nobody else; what it owns (an analyst's schema) goes with it."""
-    import psycopg
-    from psycopg import sql
-
-    from aegis.server import locked
-
-    name = sql.Identifier(login)
-    with locked(database.settings):
-        with database.connect("admin") as admin:
-            superuser = admin.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
-            if not (superuser and superuser[0]):
-                admin.execute(sql.SQL("grant {} to current_user with inherit true, set true").format(name))
-            admin.execute(sql.SQL("drop owned by {} cascade").format(name))
-        try:
-            with database.connect("admin") as admin:
-                admin.execute(sql.SQL("drop role {}").format(name))
-        except psycopg.errors.DependentObjectsStillExist:
-            return  # another database of this server knows it; here it is bound to nobody
-        if database.server is not None:
-            database.server.keep_password(login, None)
 
 
 def _refuse_company(before: DemoState) -> None:
