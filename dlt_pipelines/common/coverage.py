@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from dlt_pipelines.common.personal import Pseudonyms, pseudonyms
 
 if TYPE_CHECKING:
     import psycopg
@@ -144,8 +147,14 @@ def publish(
 
 
 def write_refused(connection: psycopg.Connection[Any], load_id: str, refused: Sequence[Refused]) -> None:
+    """Keep refused rows with their reasons. Whole rows may hold what nobody asked for: persons are hashed."""
     if not refused:
         return
+    hashed = {
+        tenant_id: pseudonyms(connection, tenant_id)
+        for tenant_id in {str(row.tenant_id) for row in refused if row.tenant_id is not None}
+    }
+    nobody = Pseudonyms(secrets.token_bytes(32))  # no tenant is known: a hash that nothing else will equal
     with connection.cursor().copy(
         """
         copy ops.quarantine (load_id, tenant_id, platform, account_id, source_name, line, reason, payload) from stdin
@@ -153,7 +162,8 @@ def write_refused(connection: psycopg.Connection[Any], load_id: str, refused: Se
     ) as copy:
         for row in refused:
             # JSON may hold a zero character, jsonb may not.
-            payload = json.dumps(row.payload, ensure_ascii=False, default=str).replace("\\u0000", "")
+            persons = hashed.get(str(row.tenant_id), nobody)
+            payload = json.dumps(persons.in_value(row.payload), ensure_ascii=False, default=str)
             copy.write_row(
                 (
                     load_id,
@@ -162,7 +172,7 @@ def write_refused(connection: psycopg.Connection[Any], load_id: str, refused: Se
                     row.account_id,
                     row.source_name,
                     row.line,
-                    row.reason,
-                    payload,
+                    persons.in_text(row.reason),
+                    payload.replace("\\u0000", ""),
                 )
             )
