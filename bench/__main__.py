@@ -1,13 +1,13 @@
-"""Run the measurements and print them as one table: `python -m bench [commands|loading|builds|journey …]`."""
+"""Run the measurements and print them as one table: `python -m bench [commands|loading|builds|serving|journey …]`."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import builds, commands, journey, loading
+from bench import builds, commands, journey, loading, serving
 from bench.harness import Figure, scratch, show
 
-PARTS = {"commands": commands, "loading": loading, "builds": builds, "journey": journey}
+PARTS = {"commands": commands, "loading": loading, "builds": builds, "serving": serving, "journey": journey}
 
 
 def main(chosen: list[str]) -> int:
