@@ -250,7 +250,9 @@ def measure(place: Scratch, sizes: tuple[int, ...] = SIZES) -> list[Figure]:
     postmaster = database.server.state().pid
     assert postmaster is not None
     with psycopg.connect(connections.owner) as connection:
-        row = connection.execute("select tenant_id::text from tenancy.tenants where name = 'Bench'").fetchone()
+        row = connection.execute(
+            "select tenant_id::text from tenancy.tenants where name = 'Bench'"
+        ).fetchone()
         assert row is not None
         tenant = row[0]
         connection.execute(
@@ -272,9 +274,7 @@ def measure(place: Scratch, sizes: tuple[int, ...] = SIZES) -> list[Figure]:
     return figures
 
 
-def _measure(
-    urls: dict[str, str], file: Path, size: int, postmaster: int, admin: str
-) -> list[Figure]:
+def _measure(urls: dict[str, str], file: Path, size: int, postmaster: int, admin: str) -> list[Figure]:
     days = size // ADS
     pairs = []
     for _ in range(PAIRS):

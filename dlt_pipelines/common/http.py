@@ -157,14 +157,17 @@ class Http:
                 self.usage.failed += 1
                 raise
             else:
-                pause = self.pace(answer.headers)
-                if pause > 0:
-                    if self.usage.waited + pause > self.patience.longest_wait:
-                        # The answer is in hand; what is announced for the next call becomes its problem.
-                        return result
-                    self.usage.waited += pause
-                    self.wait(pause)
+                # The answer is in hand: a pause beyond our patience becomes the next call's problem.
+                self.rest(self.pace(answer.headers))
                 return result
+
+    def rest(self, seconds: float) -> bool:
+        """Wait because the platform is busy; False, without waiting, where that is beyond our patience."""
+        if self.usage.waited + seconds > self.patience.longest_wait:
+            return False
+        self.usage.waited += seconds
+        self.wait(seconds)
+        return True
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless somebody cancels meanwhile."""
