@@ -208,12 +208,24 @@ class Http:
                 raise TransientError(
                     f"{where} failed: {kind}.", "Check the network and the address; then try again."
                 ) from None
+        if _is_cut(response):
+            raise TransientError(
+                f"{where} failed: the answer was cut off.", "Check the network and the address; then try again."
+            )
         content = response.content
         try:
             data = orjson.loads(content)
         except orjson.JSONDecodeError:
             return Answer(response.status_code, response.headers, None, False)
         return Answer(response.status_code, response.headers, data, True)
+
+
+def _is_cut(response: requests.Response) -> bool:
+    """Whether fewer bytes came than were announced: urllib3 before 2 does not mind."""
+    announced = response.headers.get("Content-Length", "")
+    if not announced.isdigit() or response.raw is None:
+        return False
+    return int(response.raw.tell()) < int(announced)
 
 
 def _duration(seconds: float) -> str:
