@@ -74,6 +74,7 @@ def sync(
     period: Window | None = None,
     now: dt.datetime | None = None,
     requested_by: str | None = None,
+    request_id: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
     side_by_side: int = SIDE_BY_SIDE,
@@ -81,7 +82,8 @@ def sync(
 ) -> SyncReport:
     """Bring these accounts up to date. Expected failures are in the report.
 
-    options   handed to the platform's `build`: patience, polling, sleep
+    options      handed to the platform's `build`: patience, polling, sleep
+    request_id   of `on_demand.take`, where a person asked; the schedule has none
     """
     moment = now or dt.datetime.now(dt.UTC)
     dead: dict[str, AuthError] = {}
@@ -103,6 +105,7 @@ def sync(
             period=period,
             now=moment,
             requested_by=requested_by,
+            request_id=request_id,
             force=force,
             progress=progress,
         )
