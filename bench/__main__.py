@@ -1,13 +1,19 @@
-"""Run the measurements and print them as one table: `python -m bench [commands|loading|builds|journey …]`."""
+"""Run the measurements and print them as one table: `python -m bench [commands|loading|connector|builds|journey …]`."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import builds, commands, journey, loading
+from bench import builds, commands, connector, journey, loading
 from bench.harness import Figure, scratch, show
 
-PARTS = {"commands": commands, "loading": loading, "builds": builds, "journey": journey}
+PARTS = {
+    "commands": commands,
+    "loading": loading,
+    "builds": builds,
+    "journey": journey,
+    "connector": connector,
+}
 
 
 def main(chosen: list[str]) -> int:

@@ -34,7 +34,6 @@ GROUP_ROWS = 2_000  # as dicts they take 15 kB each
 ASYNC_FROM_ROWS = 10_000  # expected rows of a window above which a report is asked for asynchronously
 HIDDEN = {"ARCHIVED", "DELETED"}
 SUSPENDED = {2, 100, 101}
-RENEW_BEFORE = dt.timedelta(days=30)
 RENEW_AFTER = dt.timedelta(days=1)
 
 
@@ -85,12 +84,16 @@ def build(credential: Credential, **options: Any) -> MetaConnector:
 
 
 def renewed(credential: Credential, now: dt.datetime, **options: Any) -> Grant | None:
-    """A fresh token where the stored one is a person's, a day old, still good and ends within a month; else none."""
-    if credential.kind != "user" or credential.expires_at is None:
+    """A fresh token where the stored one is a person's, at least a day old and still good; else none.
+
+    There is no refresh token, and an expired one cannot be exchanged: exchanging each day leaves all sixty to notice
+    that it no longer works. Raises as `Client.exchange` does; the stored token is good either way.
+    """
+    if credential.kind != "user" or (credential.expires_at is not None and credential.expires_at <= now):
         return None
-    is_due = now < credential.expires_at <= now + RENEW_BEFORE
-    if not is_due or (credential.issued_at is not None and now - credential.issued_at < RENEW_AFTER):
+    if credential.issued_at is not None and now - credential.issued_at < RENEW_AFTER:
         return None
+    options.setdefault("patience", Patience(tries=2, longest_wait=0.0))
     one = client(
         credential.token, base_url=credential.base_url, api_version=credential.api_version, **options
     )

@@ -217,11 +217,11 @@ def test_a_dead_token_is_not_tried_for_the_next_account(office: Any, rig: Any) -
     ]
 
 
-def age_token(office: Any, text: str, ends_in: dt.timedelta) -> None:
+def age_token(office: Any, text: str, ends_in: dt.timedelta, age: dt.timedelta = 2 * DAY) -> None:
     with office.warehouse.connect("owner") as connection:
         connection.execute(
             "update tenancy.credentials set kind = 'user', token = %s, issued_at = %s, expires_at = %s",
-            (office.keyring.encrypt(Secret(text)), NOW - 2 * DAY, NOW + ends_in),
+            (office.keyring.encrypt(Secret(text)), NOW - age, NOW + ends_in),
         )
 
 
@@ -239,6 +239,32 @@ def test_a_persons_token_is_renewed_in_time(office: Any, rig: Any) -> None:
     assert rows[0][1:] == (True, "active")
     assert office.keyring.decrypt(rows[0][0]).reveal() != old
     assert rig.calls("POST oauth/access_token") == 1
+
+
+@pytest.mark.parametrize(("age", "ends_in", "exchanges"), [(2, 50, 1), (0.5, 50, 0), (2, 1, 1)])
+def test_a_token_is_renewed_once_it_is_a_day_old(
+    office: Any, rig: Any, age: float, ends_in: float, exchanges: int
+) -> None:
+    rig.environ.update(AEGIS_META_APP_ID="200000000000001", AEGIS_META_APP_SECRET="emulator-app-secret")
+    office.connect(ACCOUNT)
+    age_token(office, rig.emulator.meta.tokens.issue("agency", kind="long"), ends_in * DAY, age * DAY)
+    for _ in range(2):
+        assert office.sync(Window(AS_OF, AS_OF)).results[0].state == "completed"
+    assert rig.calls("POST oauth/access_token") == exchanges, "a fresh one is not exchanged again"
+
+
+def test_a_renewal_that_fails_does_not_stop_the_sync(office: Any, rig: Any) -> None:
+    rig.environ.update(AEGIS_META_APP_ID="200000000000001", AEGIS_META_APP_SECRET="emulator-app-secret")
+    office.connect(ACCOUNT)
+    text = rig.emulator.meta.tokens.issue("agency", kind="long")
+    age_token(office, text, 40 * DAY)
+    rig.emulator.faults.add("error", code=1, path="*/oauth/access_token", times=None)
+    result = office.sync(Window(AS_OF, AS_OF)).results[0]
+    assert result.state == "completed"
+    assert len(result.notes) == 1 and result.notes[0].startswith(
+        "The token could not be renewed: Meta answered 1"
+    )
+    assert text not in repr(result)
 
 
 def test_a_token_that_cannot_be_renewed_is_warned_about_and_then_named(office: Any, rig: Any) -> None:
