@@ -11,7 +11,9 @@ import subprocess
 import sys
 import traceback
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,6 +27,7 @@ DAY = dt.timedelta(days=1)
 WEEK = Window(AS_OF - 6 * DAY, AS_OF)
 ACCOUNT, OTHER = "238461750920317", "238490113377405"
 REPORT = f"*/act_{ACCOUNT}/insights"
+KEY = "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="
 
 
 def truth(
@@ -400,7 +403,7 @@ def kill(office: Any, folder: Any, stage: str, after: int) -> None:
     done = subprocess.run(
         [
             sys.executable, str(script), str(after), connections.loader, connections.transformer, connections.owner,
-            "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=",
+            KEY,
         ],
         check=False, capture_output=True, text=True, timeout=60, env={**os.environ, "DLT_DATA_DIR": str(folder)},
     )  # fmt: skip
@@ -428,7 +431,28 @@ def test_a_kill_leaves_nothing_visible_and_the_next_run_ends_the_same(
     office.connect(ACCOUNT)
     for stage in STAGES:
         kill(office, tmp_path, stage, {"paging": 7, "mapping": 4, "packaging": 2}.get(stage, 1))
+    left = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert any("runs" in file.parts for file in left), "a kill while loading leaves dlt's folder"
+    written = b"".join(file.read_bytes() for file in [*left, *server_logs(office)])
+    for secret in (rig.token.reveal(), KEY, *passwords(office)):
+        assert secret.encode() not in written
     check_undisturbed(office, rig, len(STAGES))
+
+
+def server_logs(office: Any) -> list[Path]:
+    """What the database server has written about it all."""
+    with office.warehouse.connect("admin") as connection:
+        row = connection.execute("select pg_current_logfile(), current_setting('data_directory')").fetchone()
+    data = Path(row[1])
+    found = [*data.rglob("*.log"), *data.parent.glob("*.log")] + ([data / row[0]] if row[0] else [])
+    assert found, "the server's log is somewhere else now"
+    return found
+
+
+def passwords(office: Any) -> list[str]:
+    connections = office.connections
+    urls = (connections.loader, connections.transformer, connections.owner)
+    return [password for url in urls if (password := urlsplit(url).password)]
 
 
 @pytest.mark.long
