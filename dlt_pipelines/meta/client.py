@@ -130,6 +130,8 @@ class Client:
         served = answer.headers.get("facebook-api-version")
         if served and served != self.version:
             self.note(f"Meta answered in version {served}, not {self.version}.")
+        # Errors carry these headers too, and a refused call is when they matter most.
+        self.http.usage.quota = {"percent": utilisation(answer.headers)}
         self.throttle = throttle(answer.headers, self.throttle)
         self.answered_at = _moment(answer.headers.get("Date")) or self.answered_at
         return self._judge(answer)

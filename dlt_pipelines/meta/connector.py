@@ -23,7 +23,7 @@ from dlt_pipelines.common.tokens import Secret
 from dlt_pipelines.common.windows import Window, local_day, months_before
 from dlt_pipelines.meta import fields as f
 from dlt_pipelines.meta.client import App, Client, Grant, Polling
-from dlt_pipelines.meta.errors import TooOldError, pace, utilisation
+from dlt_pipelines.meta.errors import TooOldError, pace
 from dlt_pipelines.meta.ladder import Ladder
 from dlt_pipelines.meta.mapper import Mapper
 
@@ -52,21 +52,14 @@ def client(
     """A client by credential, environment and defaults, in this order."""
     environ = os.environ if environ is None else environ
     app_id, secret = environ.get("AEGIS_META_APP_ID"), environ.get("AEGIS_META_APP_SECRET")
-    usage = Usage()
-
-    def watch(headers: Mapping[str, str]) -> float:
-        usage.quota = {"percent": utilisation(headers)}
-        return pace(headers)
-
     http = Http(
         base_url or environ.get("AEGIS_META_BASE_URL") or f.BASE_URL,
         token,
         patience or Patience(),
         sleep=sleep,
         cancelled=cancelled,
-        pace=watch,
+        pace=pace,
         notice=notice,
-        usage=usage,
     )
     return Client(
         http,
