@@ -21,8 +21,8 @@ test: setup lint ## what CI runs: linters and types, then all tests but the long
 test-long: setup ## the tests that take minutes
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m long
 
-bench: setup ## measure the figures of the goals, on a server of its own
-	@$(BIN)/python -m bench
+bench: setup ## measure the figures of the goals, on a server of its own (PARTS=connector: that part alone)
+	@$(BIN)/python -m bench $(PARTS)
 
 lint: setup ## ruff, mypy, sqlfluff (models are rendered by dbt on an empty deployed schema)
 	@$(BIN)/ruff check .

@@ -1,13 +1,20 @@
-"""Run the measurements and print them as one table: `python -m bench [commands|loading|builds|serving|journey …]`."""
+"""Run the measurements and print them as one table: `python -m bench [PART …]`; PARTS below are the parts."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import builds, commands, journey, loading, serving
+from bench import builds, commands, connector, journey, loading, serving
 from bench.harness import Figure, scratch, show
 
-PARTS = {"commands": commands, "loading": loading, "builds": builds, "serving": serving, "journey": journey}
+PARTS = {
+    "commands": commands,
+    "loading": loading,
+    "builds": builds,
+    "journey": journey,
+    "serving": serving,
+    "connector": connector,
+}
 
 
 def main(chosen: list[str]) -> int:

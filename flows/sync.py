@@ -74,6 +74,7 @@ def sync(
     period: Window | None = None,
     now: dt.datetime | None = None,
     requested_by: str | None = None,
+    request_id: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
     side_by_side: int = SIDE_BY_SIDE,
@@ -81,7 +82,8 @@ def sync(
 ) -> SyncReport:
     """Bring these accounts up to date. Expected failures are in the report.
 
-    options   handed to the platform's `build`: patience, polling, sleep
+    options      handed to the platform's `build`: patience, polling, sleep
+    request_id   of `on_demand.take`, where a person asked; the schedule has none
     """
     moment = now or dt.datetime.now(dt.UTC)
     dead: dict[str, AuthError] = {}
@@ -91,7 +93,7 @@ def sync(
     def one(account: Account) -> AccountResult:
         try:
             with turn:
-                credential = _credential(connections, keyring, account, moment, options or {})
+                credential, remark = _credential(connections, keyring, account, moment, options or {})
             if credential.credential_id in dead:
                 raise dead[credential.credential_id]
         except AegisError as problem:
@@ -103,12 +105,14 @@ def sync(
             period=period,
             now=moment,
             requested_by=requested_by,
+            request_id=request_id,
             force=force,
             progress=progress,
         )
         if result.is_token_dead:
             dead[credential.credential_id] = AuthError(result.error or "The token was refused.", result.hint)
         _note_credential(connections, credential, result)
+        result.notes += [remark] if remark else []
         if credential.expires_at is not None and credential.expires_at - moment < WARN_BEFORE:
             result.notes.append(
                 f"The token ends on {credential.expires_at:%Y-%m-%d}: connect the account anew."
@@ -144,8 +148,11 @@ def _credential(
     account: Account,
     now: dt.datetime,
     options: Mapping[str, Any],
-) -> Credential:
-    """The account's consent, renewed where its platform says it is time. Raises AuthError where there is none."""
+) -> tuple[Credential, str]:
+    """The account's consent, renewed where its platform says it is time, and what went wrong with that.
+
+    Raises AuthError where there is none, or it has ended.
+    """
     with psycopg.connect(connections.owner, connect_timeout=10) as connection:
         found = credentials.read(connection, keyring, account.tenant_id, account.platform, account.account_id)
         if found is None:
@@ -167,12 +174,20 @@ def _credential(
                 f"The token of {account} ended on {found.expires_at:%Y-%m-%d}.",
                 f"Log in again: aegis account connect {account.platform} --tenant …",
             )
-        grant = registry.get(account.platform).connector.renewed(found, now, **options)
+        try:
+            grant = registry.get(account.platform).connector.renewed(found, now, **options)
+        except AegisError as problem:
+            # The stored one is still good: what it cannot do any more, the sync itself will find out.
+            return found, f"The token could not be renewed: {problem.message}"
         if grant is not None:
             credentials.renew(connection, keyring, found, grant.token, now, grant.expires_at)
             connection.commit()
-            return _credential(connections, keyring, account, now, options)
-    return found
+            renewed = credentials.read(
+                connection, keyring, account.tenant_id, account.platform, account.account_id
+            )
+            assert renewed is not None
+            return renewed, ""
+    return found, ""
 
 
 def _not_begun(account: Account, problem: AegisError, progress: Progress | None) -> AccountResult:

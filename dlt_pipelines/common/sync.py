@@ -77,12 +77,16 @@ class Refusal:
 
 @dataclass
 class Pull:
-    """What was read in one go. `days` counts the rows of facts by day, refused and repeated ones not among them."""
+    """What was read in one go. `days` counts the rows of facts by day, refused and repeated ones not among them.
+
+    `since`: the platform keeps nothing before this day; earlier days of the window were not answered.
+    """
 
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
     days: Counter[dt.date] = field(default_factory=Counter)
     refused: list[Refusal] = field(default_factory=list)
     rows_read: int = 0
+    since: dt.date | None = None
 
 
 @dataclass(frozen=True)
@@ -169,17 +173,26 @@ MakeConnector = Callable[[Callable[[], bool]], Connector]
 
 
 def request(
-    connection: psycopg.Connection[Any], account: Account, period: Window, requested_by: str | None
+    connection: psycopg.Connection[Any],
+    account: Account,
+    period: Window,
+    requested_by: str | None,
+    request_id: int | None = None,
 ) -> int:
     """Note that somebody wants an account synced; returns the number of the sync. The caller commits."""
     row = connection.execute(
         """
-        insert into ops.sync_state (tenant_id, platform, account_id, first_day, last_day, requested_by)
-        values (%s, %s, %s, %s, %s, coalesce(%s, session_user))
+        insert into ops.sync_state (
+            tenant_id, platform, account_id, first_day, last_day, requested_by, request_id
+        )
+        values (%s, %s, %s, %s, %s, coalesce(%s, session_user), %s)
         returning sync_id
         """,
-        (account.tenant_id, account.platform, account.account_id, period.first, period.last, requested_by),
-    ).fetchone()
+        (
+            account.tenant_id, account.platform, account.account_id, period.first, period.last, requested_by,
+            request_id,
+        ),
+    ).fetchone()  # fmt: skip
     assert row is not None
     return int(row[0])
 
@@ -250,9 +263,19 @@ def read_pulled(connection: psycopg.Connection[Any], account: Account) -> dict[d
     return {row[0]: row[1] for row in rows}
 
 
-def default_period(pulled: Mapping[dt.date, Any], today: dt.date, lookback: int) -> Window:
-    """From the first day that was ever loaded (at first: as far as the marts look back) up to today."""
-    first = min(pulled) if pulled else today - dt.timedelta(days=FIRST_LOAD_DAYS)
+def read_first_load_days(connection: psycopg.Connection[Any], platform: str) -> int:
+    """How far back an account's first load goes: the configured days, else as far as the marts look back."""
+    row = connection.execute(
+        "select first_load_days from ops.restatement_windows where platform = %s", (platform,)
+    ).fetchone()
+    return int(row[0]) if row is not None else FIRST_LOAD_DAYS
+
+
+def default_period(
+    pulled: Mapping[dt.date, Any], today: dt.date, lookback: int, first_load_days: int
+) -> Window:
+    """From the first day that was ever loaded up to today; at first the days of a first load."""
+    first = min(pulled) if pulled else today - dt.timedelta(days=first_load_days)
     return Window(min(first, today - dt.timedelta(days=lookback)) if pulled else first, today)
 
 
@@ -267,6 +290,7 @@ def sync_account(
     period: Window | None = None,
     now: dt.datetime | None = None,
     requested_by: str | None = None,
+    request_id: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
     sync_id: int | None = None,
@@ -276,6 +300,7 @@ def sync_account(
     period  days to look at; left out: everything since the first load. Only missing and stale days are asked for,
             with `force` all of them
     now     the moment that decides what is stale and what is stamped; left out the true one
+    request_id   of `on_demand.take`, where a person asked
     """
     now = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC)
     result = AccountResult(account)
@@ -287,7 +312,7 @@ def sync_account(
             one = _AccountSync(
                 connections, connection, make, account, now, requested_by, force, progress, result
             )
-            return one.run(period, sync_id)
+            return one.run(period, sync_id, request_id)
         result.state, result.error = "failed", f"{account} is being synced already."
         result.hint = "Wait for it to end, or cancel it with: aegis sync cancel"
         if sync_id is not None:
@@ -340,12 +365,16 @@ class _AccountSync:
         self._allowed = 0
         self._watch: psycopg.Connection[Any] | None = None
 
-    def run(self, period: Window | None, sync_id: int | None) -> AccountResult:
+    def run(self, period: Window | None, sync_id: int | None, request_id: int | None) -> AccountResult:
         result = self.result
         lookback = read_lookback(self.connection, self.account.platform)
         pulled = read_pulled(self.connection, self.account)
-        period = period or default_period(pulled, self.today, lookback)
-        self.sync_id = sync_id or request(self.connection, self.account, period, self.requested_by)
+        period = period or default_period(
+            pulled, self.today, lookback, read_first_load_days(self.connection, self.account.platform)
+        )
+        self.sync_id = sync_id or request(
+            self.connection, self.account, period, self.requested_by, request_id
+        )
         self._clear_interrupted()
         if self._blocked():
             _finish(self.connection, self.sync_id, result)
@@ -590,6 +619,8 @@ class _AccountSync:
         pulls.days += pull.days
         pulls.refused += pull.refused
         pulls.rows_read += pull.rows_read
+        if pull.since is not None:
+            pulls.since = max(pull.since, pulls.since or pull.since)
 
     def _read(self, connector: Connector, window: Window, spool: Spool, pulls: Pull) -> None:
         waiting = [window]
@@ -655,7 +686,9 @@ class _AccountSync:
                 self._reason(day, by_day[day], by_day[None]),
             )
             for day in window
+            if pulls.since is None or day >= pulls.since
         ]
+        result.days_total -= window.days - len(covered)
         rows = sum(spool.rows.values())
         with self.connection.transaction():
             coverage.publish(
@@ -672,13 +705,13 @@ class _AccountSync:
             self.connection.execute(
                 """
                 update ops.sync_state
-                set days_done = days_done + %s,
+                set days_total = %s, days_done = days_done + %s,
                     entities_at = case when %s then %s::timestamptz else entities_at end
                 where sync_id = %s
                 """,
-                (window.days, with_entities, self.now, self.sync_id),
+                (result.days_total, len(covered), with_entities, self.now, self.sync_id),
             )
-        result.days_done += window.days
+        result.days_done += len(covered)
         result.rows += sum(pulls.days.values())
         result.refused += len(refused)
 

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import traceback
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,6 +27,7 @@ DAY = dt.timedelta(days=1)
 WEEK = Window(AS_OF - 6 * DAY, AS_OF)
 ACCOUNT, OTHER = "238461750920317", "238490113377405"
 REPORT = f"*/act_{ACCOUNT}/insights"
+KEY = "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="
 
 
 def truth(
@@ -193,6 +196,10 @@ def test_one_accounts_failure_leaves_the_others_done(
     assert accounts == {ACCOUNT: status, OTHER: "active"}
     assert office.sums(ACCOUNT)[0] == 0 and office.sums(OTHER) == truth(rig, OTHER, days)
     if state == "rate_limited":
+        quota = office.warehouse.rows(
+            "select quota_usage ->> 'percent' from ops.sync_state where state = 'rate_limited'"
+        )
+        assert [float(row[0]) for row in quota] == [100.0], "the refusal's own headers"
         rig.emulator.faults.clear()
         rig.emulator.calls.clear()
         assert office.sync(days, account=ACCOUNT).results[0].state == "rate_limited"
@@ -217,11 +224,11 @@ def test_a_dead_token_is_not_tried_for_the_next_account(office: Any, rig: Any) -
     ]
 
 
-def age_token(office: Any, text: str, ends_in: dt.timedelta) -> None:
+def age_token(office: Any, text: str, ends_in: dt.timedelta, age: dt.timedelta = 2 * DAY) -> None:
     with office.warehouse.connect("owner") as connection:
         connection.execute(
             "update tenancy.credentials set kind = 'user', token = %s, issued_at = %s, expires_at = %s",
-            (office.keyring.encrypt(Secret(text)), NOW - 2 * DAY, NOW + ends_in),
+            (office.keyring.encrypt(Secret(text)), NOW - age, NOW + ends_in),
         )
 
 
@@ -239,6 +246,32 @@ def test_a_persons_token_is_renewed_in_time(office: Any, rig: Any) -> None:
     assert rows[0][1:] == (True, "active")
     assert office.keyring.decrypt(rows[0][0]).reveal() != old
     assert rig.calls("POST oauth/access_token") == 1
+
+
+@pytest.mark.parametrize(("age", "ends_in", "exchanges"), [(2, 50, 1), (0.5, 50, 0), (2, 1, 1)])
+def test_a_token_is_renewed_once_it_is_a_day_old(
+    office: Any, rig: Any, age: float, ends_in: float, exchanges: int
+) -> None:
+    rig.environ.update(AEGIS_META_APP_ID="200000000000001", AEGIS_META_APP_SECRET="emulator-app-secret")
+    office.connect(ACCOUNT)
+    age_token(office, rig.emulator.meta.tokens.issue("agency", kind="long"), ends_in * DAY, age * DAY)
+    for _ in range(2):
+        assert office.sync(Window(AS_OF, AS_OF)).results[0].state == "completed"
+    assert rig.calls("POST oauth/access_token") == exchanges, "a fresh one is not exchanged again"
+
+
+def test_a_renewal_that_fails_does_not_stop_the_sync(office: Any, rig: Any) -> None:
+    rig.environ.update(AEGIS_META_APP_ID="200000000000001", AEGIS_META_APP_SECRET="emulator-app-secret")
+    office.connect(ACCOUNT)
+    text = rig.emulator.meta.tokens.issue("agency", kind="long")
+    age_token(office, text, 40 * DAY)
+    rig.emulator.faults.add("error", code=1, path="*/oauth/access_token", times=None)
+    result = office.sync(Window(AS_OF, AS_OF)).results[0]
+    assert result.state == "completed"
+    assert len(result.notes) == 1 and result.notes[0].startswith(
+        "The token could not be renewed: Meta answered 1"
+    )
+    assert text not in repr(result)
 
 
 def test_a_token_that_cannot_be_renewed_is_warned_about_and_then_named(office: Any, rig: Any) -> None:
@@ -328,7 +361,7 @@ def test_nothing_a_run_wrote_holds_a_token(
 # -- killed -------------------------------------------------------------------------------------------------
 
 STAGES = {
-    "paging": "import dlt_pipelines.meta.client as m; patch(m.Client, '_get')",
+    "paging": "import dlt_pipelines.meta.client as m; patch(m.Client, 'get')",
     "mapping": "import dlt_pipelines.meta.mapper as m; patch(m.Mapper, 'map')",
     "packaging": "import dlt_pipelines.common.stamp as m; patch(m, 'stamp')",
     "loading": "import dlt_pipelines.run as m; patch(m, '_confirm')",
@@ -374,7 +407,7 @@ def kill(office: Any, folder: Any, stage: str, after: int) -> None:
     done = subprocess.run(
         [
             sys.executable, str(script), str(after), connections.loader, connections.transformer, connections.owner,
-            "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=",
+            KEY,
         ],
         check=False, capture_output=True, text=True, timeout=60, env={**os.environ, "DLT_DATA_DIR": str(folder)},
     )  # fmt: skip
@@ -402,7 +435,25 @@ def test_a_kill_leaves_nothing_visible_and_the_next_run_ends_the_same(
     office.connect(ACCOUNT)
     for stage in STAGES:
         kill(office, tmp_path, stage, {"paging": 7, "mapping": 4, "packaging": 2}.get(stage, 1))
+    left = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert any("runs" in file.parts for file in left), "a kill while loading leaves dlt's folder"
+    written = b"".join(file.read_bytes() for file in [*left, *server_logs(office)])
+    for secret in (rig.token.reveal(), KEY, *passwords(office)):
+        assert secret.encode() not in written
     check_undisturbed(office, rig, len(STAGES))
+
+
+def server_logs(office: Any) -> list[Path]:
+    """What the database server has written about it all."""
+    log: Path = office.warehouse.cluster.server.log_file
+    assert log.stat().st_size > 0
+    return [log]
+
+
+def passwords(office: Any) -> list[str]:
+    connections = office.connections
+    urls = (connections.loader, connections.transformer, connections.owner)
+    return [password for url in urls if (password := urlsplit(url).password)]
 
 
 @pytest.mark.long
