@@ -105,13 +105,13 @@ begin
         insert into ops.raw_account_days (
             coverage_id, raw_table, tenant_id, platform, account_id, day, load_id, days_ahead, rows_covered,
             rows_arrived, repeated_keys, sums, without_value, odd_rows, new_fields, rows_without_totals, gap,
-            gap_measure, gap_ads, gap_total, finding_gap, withheld_gap, refused, quality_score
+            gap_measure, gap_ads, gap_total, finding_gap, withheld_gap, noted, refused, quality_score
         )
         with
 
         pending as (
             select
-                c.coverage_id, c.load_id, c.tenant_id, c.platform, c.account_id, c.day, c.rows,
+                c.coverage_id, c.load_id, c.tenant_id, c.platform, c.account_id, c.day, c.rows, c.reason,
                 c.day - (c.covered_at at time zone coalesce(a.timezone, t.timezone))::date as days_ahead
             from ops.coverage as c
             inner join tenancy.tenants as t on c.tenant_id = t.tenant_id
@@ -181,7 +181,7 @@ begin
             o.new_fields,
             case when $1 ->> 'totals' is not null and g.gap is null then coalesce(o.rows, 0) else 0 end,
             round(g.gap, 6), g.measure, g.ads, g.total, l.finding_gap, l.withheld_gap,
-            q.reason,
+            p.reason, q.reason,
             o.score
         from pending as p
         left join arrived as o
@@ -233,7 +233,7 @@ failures as (
     union all
     select
         o.coverage_id, o.raw_table, 'negative:' || s.key, 'withheld',
-        format('%s adds up to %s in %s', s.key, s.value, o.raw_table)
+        format('the sum of %s is %s in %s', s.key, s.value, o.raw_table)
     from ops.raw_account_days as o
     cross join lateral jsonb_each_text(o.sums) as s
     where s.value::numeric < 0
@@ -256,8 +256,8 @@ failures as (
         -- while a day runs, the totals are asked for later than the ads and have grown meanwhile
         case when o.gap > o.withheld_gap and o.days_ahead < 0 then 'withheld' else 'provisional' end,
         format(
-            'the ads'' %s adds up to %s and the platform''s own total is %s', o.gap_measure, trim_scale(round(o.gap_ads, 2)),
-            trim_scale(round(o.gap_total, 2))
+            'of the platform''s own %s %s the ads add up to %s', trim_scale(round(o.gap_total, 2)), o.gap_measure,
+            trim_scale(round(o.gap_ads, 2))
         )
     from ops.raw_account_days as o
     where o.gap > o.finding_gap
@@ -277,8 +277,7 @@ failures as (
         o.coverage_id, o.raw_table, 'refused', 'provisional',
         p.part || coalesce(' (' || o.refused || '; see ops.quarantine)', '; see ops.quarantine')
     from ops.raw_account_days as o
-    inner join ops.coverage as c on o.coverage_id = c.coverage_id
-    cross join lateral regexp_split_to_table(c.reason, '; ') as p (part)
+    cross join lateral regexp_split_to_table(o.noted, '; ') as p (part)
     where o.rows_covered is not null and p.part <> 'the day was not over'
 )
 

@@ -47,6 +47,7 @@ create table ops.raw_account_days (
     gap_total numeric,
     finding_gap numeric not null,
     withheld_gap numeric not null,
+    noted text,
     refused text,
     quality_score numeric,
     constraint raw_account_days_pkey primary key (coverage_id, raw_table)
@@ -59,6 +60,8 @@ comment on column ops.raw_account_days.rows_covered is 'Rows that the load count
 comment on column ops.raw_account_days.sums is 'Sum of each figure that cannot be negative, by column.';
 comment on column ops.raw_account_days.without_value is 'Rows without each figure that every row must have, by column.';
 comment on column ops.raw_account_days.odd_rows is 'Rows that look odd and the first of them, by finding.';
+comment on column ops.raw_account_days.noted is 'What the load itself found wanting, as it wrote it into ops.coverage.reason.';
+comment on column ops.raw_account_days.refused is 'Why one of the rows of this day was refused.';
 comment on column ops.raw_account_days.gap is
 'Largest difference between the ads and the platform''s own total, beyond rounding, as a share of the larger total.';
 
