@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -80,12 +82,11 @@ def judge_loads(connections: Connections) -> QualityResult:
         except QualityError:
             raise
         except Exception as problem:
-            said = str(problem).splitlines()
             raise QualityError(
-                f"The figures of {', '.join(pending)} could not be checked: {type(problem).__name__}"
-                f"{': ' + said[0][:300] if said else ''}. They stay pending.",
+                f"The figures of {', '.join(pending)} could not be checked: {_said(problem, connections)}. "
+                "They stay pending.",
                 "Nothing was judged or lost; when the cause is mended, run `aegis optimize` again.",
-            ) from problem
+            ) from (problem if _is_harmless(problem, connections) else None)
         row = session.execute(
             "select accepted, withheld, findings, provisional from ops.judge_api_coverage()"
         ).fetchone()
@@ -165,6 +166,18 @@ def _observe(
             if check not in NOTES:
                 failing.setdefault(raw_table, Counter())[check] = count
     return account_days, failing
+
+
+def _said(problem: Exception, connections: Connections) -> str:
+    """An unexpected exception in one line, without the database's address: that may hold a password."""
+    kind = type(problem).__name__
+    text = str(problem).splitlines()
+    return f"{kind}: {text[0][:300]}" if text and _is_harmless(problem, connections) else kind
+
+
+def _is_harmless(problem: Exception, connections: Connections) -> bool:
+    password = urlsplit(connections.transformer).password
+    return not password or password not in "".join(traceback.format_exception(problem))
 
 
 def _session(connections: Connections) -> psycopg.Connection[Any]:

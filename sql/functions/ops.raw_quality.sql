@@ -353,7 +353,7 @@ begin
 
     newest as (
         select distinct on (c.tenant_id, c.platform, c.account_id, c.day)
-            c.coverage_id, c.tenant_id, c.platform, c.account_id, c.day, c.load_id
+            c.coverage_id, c.tenant_id, c.platform, c.account_id, c.day, c.load_id, c.state
         from ops.coverage as c
         where c.source = 'api' and c.judged_at = judged_now
         order by c.tenant_id, c.platform, c.account_id, c.day, c.coverage_id desc
@@ -372,7 +372,7 @@ begin
             jsonb_build_object('load_id', n.load_id, 'check', f.check_name) as evidence
         from newest as n
         inner join ops.raw_failures() as f on n.coverage_id = f.coverage_id
-        where f.state = 'provisional' and (f.check_name in ('refused', 'totals') or f.check_name like 'without:%')
+        where n.state = 'provisional' and (f.check_name in ('refused', 'totals') or f.check_name like 'without:%')
         union all
         select
             n.*, r.key, 'warning',
