@@ -52,7 +52,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
             raise steps.raises
         return types.SimpleNamespace(ok=not steps.failures, failures=steps.failures, log_path="dbt.log")
 
-    monkeypatch.setitem(sys.modules, "flows.quality", types.SimpleNamespace(judge_coverage=judge_coverage, QualityError=QualityError))  # type: ignore[arg-type]
+    judging = types.SimpleNamespace(judge_coverage=judge_coverage, QualityError=QualityError)
+    monkeypatch.setitem(sys.modules, "flows.quality", judging)  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "flows.transform", types.SimpleNamespace(build=build))  # type: ignore[arg-type]
     return steps
 
