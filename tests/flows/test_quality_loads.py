@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import sys
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,6 +21,7 @@ from dlt_pipelines.common.windows import Window
 from dlt_pipelines.meta.client import Polling
 from emulator.server import Server, running
 from flows import quality, raw_checks
+from flows.daily_optimization import optimize
 from flows.expectations import META
 from flows.quality import QualityError, QualityResult, judge_coverage
 from flows.sync import connected_accounts, sync
@@ -440,3 +442,30 @@ def test_what_is_compared_are_columns_of_both_tables() -> None:
         assert set(facts.compared) <= set(facts.not_negative), "sums are counted once"
         if facts.totals:
             assert set(facts.compared) <= set(columns[facts.totals])
+
+
+def test_the_daily_run_says_how_many_were_judged_how(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from aegis.cli.daily import _print_report
+
+    def build(*_: Any, **__: Any) -> Any:
+        return types.SimpleNamespace(ok=True, failures=[])
+
+    monkeypatch.setitem(sys.modules, "flows.transform", types.SimpleNamespace(build=build))  # type: ignore[arg-type]
+    desk.connect(OTHER)
+    desk.warehouse.add_tenant("Without figures")
+    desk.fault("lost_rows", times=1)
+    desk.pull(AS_OF, TODAY)
+    report = optimize(desk.warehouse.database.connections())
+    run = next(run for run in report.runs if run.name == "Acme")
+    assert (run.status, run.new_account_days) == ("done", 4)
+    assert (run.accepted, run.provisional, run.withheld) == (1, 2, 1)
+    _print_report(report)
+    said = capsys.readouterr()
+    assert "4 new account-days: 1 accepted, 2 provisional, 1 withheld" in said.out
+    assert str(report.data_docs) in said.err and (quality.pages_folder() / "index.html").exists()
+
+    report = optimize(desk.warehouse.database.connections())
+    run = next(run for run in report.runs if run.name == "Acme")
+    assert (run.accepted, run.provisional, run.withheld, report.data_docs) == (0, 0, 0, None)
