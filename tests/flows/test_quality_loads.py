@@ -321,6 +321,16 @@ def test_the_score_is_the_mean_of_the_rows(desk: Desk) -> None:
     assert score == round(Decimal(sum(by_hand)) / rows, 2)
 
 
+def test_a_day_without_delivery_is_a_day(desk: Desk) -> None:
+    desk.pull()
+    desk.change(
+        "delete from raw_meta.insights; delete from raw_meta.insights_totals; update ops.coverage set rows = 0"
+    )
+    assert desk.judge().accepted == 1
+    assert desk.states() == [(AS_OF, "accepted", None)]
+    assert desk.warehouse.rows("select quality_score from ops.coverage") == [(None,)]
+
+
 def test_a_withheld_day_is_asked_for_again_even_when_it_is_closed(desk: Desk) -> None:
     day = AS_OF - 60 * DAY
     desk.fault("lost_rows")
