@@ -146,7 +146,7 @@ def test_a_good_pull_is_accepted_and_today_is_provisional(desk: Desk) -> None:
 
 
 FAULTS: list[tuple[str, dict[str, Any], str, str | None, str | None]] = [
-    ("lost_rows", {}, "withheld", "of the platform's own 29371 impressions the ads add up to 10614", None),
+    ("lost_rows", {}, "withheld", "of the platform's own 466.21 spend the ads add up to", None),
     ("repeated_page", {}, "accepted", None, None),
     ("duplicate_row", {}, "accepted", None, None),
     ("null", {"field": "spend"}, "provisional", "1 row has no spend", "missing_values"),
