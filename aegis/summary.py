@@ -413,15 +413,22 @@ def _read_data_state(tenant: TenantSummary, app: psycopg.Connection[Any]) -> Non
     )
     newest: dict[tuple[str, str, str], date] = {}
     problems: dict[tuple[str, str, str, str], list[date]] = {}
+    withheld: dict[tuple[str, str], tuple[date, str]] = {}  # why, of an account's newest withheld day
     since = tenant.as_of - timedelta(days=NOTE_DAYS)
     for row in rows:
         account = (row["platform"], row["account_id"], row["account_name"])
         if row["state"] in ("final", "provisional"):
             newest[account] = max(newest.get(account, row["day"]), row["day"])
         if row["state"] != "final" and row["day"] > since:
-            problems.setdefault(
-                (row["state"], row["platform"], row["account_name"], row["reason"] or ""), []
-            ).append(row["day"])
+            reason = row["reason"] or ""
+            if row["state"] == "withheld":
+                # The reason tells that day's figures: a line a day would say the same seven times.
+                place = (row["platform"], row["account_name"])
+                withheld[place] = max(withheld.get(place, (row["day"], reason)), (row["day"], reason))
+                reason = ""
+            problems.setdefault((row["state"], row["platform"], row["account_name"], reason), []).append(
+                row["day"]
+            )
 
     # An account that reported until the as-of day's eve and then stopped is stale; its days after are no zeros.
     for (platform, _, name), day in sorted(newest.items()):
@@ -439,6 +446,10 @@ def _read_data_state(tenant: TenantSummary, app: psycopg.Connection[Any]) -> Non
     for kind, text in texts.items():
         for (state, platform, name, reason), days in sorted(problems.items()):
             if state == kind:
+                if state == "withheld":
+                    newest_day, reason = withheld[platform, name]
+                    if reason and len(days) > 1:
+                        reason = f"on {words.short_day(newest_day)}, {reason}"
                 because = f": {reason}" if reason else ""
                 tenant.notes.append(
                     Note(

@@ -45,7 +45,7 @@ def optimize(
             tasks.count_new(connections, report.runs)
 
         with report.phase(JUDGE, progress):
-            tasks.judge(connections, report.runs)
+            tasks.judge(connections, report)
 
         tasks.plan_days(connections, report.runs, as_of)
         if not report.with_status("planned"):

@@ -171,14 +171,16 @@ def _print_report(report: RunReport) -> None:
     width = max(len(one.name) for one in report.runs)
     for one in report.runs:
         new = f"{one.new_account_days:,} new account-days" if one.new_account_days else "nothing new"
-        if one.withheld:
-            new += f", {one.withheld:,} withheld"
+        if one.provisional or one.withheld:
+            new += f": {one.accepted:,} accepted, {one.provisional:,} provisional, {one.withheld:,} withheld"
         day = f"as of {one.as_of}" if one.as_of else ""
         typer.echo(f"{one.status:<7}  {one.name:<{width}}  {day:<16}  {one.reason or new}".rstrip())
     for failure in report.failed_models[:5]:
         note(f"Failed: {failure}")
     if len(report.failed_models) > 5:
         note(f"… and {len(report.failed_models) - 5} more models.")
+    if report.data_docs:
+        note(f"Checks of what arrived: {_shown(report.data_docs / 'index.html')}")
     if report.advice:
         note(report.advice)
 

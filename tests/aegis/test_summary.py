@@ -178,6 +178,12 @@ def test_what_is_stale_missing_or_provisional_is_said(warehouse: Any, tenant: st
             (AS_OF - timedelta(days=4), AS_OF - timedelta(days=3)),
         )
         connection.execute(
+            "update ads.data_status set state = 'withheld', "
+            "reason = format('of the platform''s own %%s spend the ads add up to 9', extract(day from day)) "
+            "where account_id = '1001' and day between %s and %s",
+            (AS_OF - timedelta(days=3), AS_OF - timedelta(days=1)),
+        )
+        connection.execute(
             "update ads.data_status set state = 'provisional' where account_id = '1001' and day = %s",
             (AS_OF,),
         )
@@ -202,6 +208,11 @@ def test_what_is_stale_missing_or_provisional_is_said(warehouse: Any, tenant: st
     assert notes[1:] == [
         ("stale", "Meta, Northwind US: figures end on 17 Mar, 2 days before."),
         ("missing", "TikTok, Northwind TikTok: no figures arrived for 15–16 Mar: the report broke off."),
+        (
+            "withheld",
+            "Meta, Northwind CA: figures are withheld for 16–18 Mar: on 18 Mar, "
+            "of the platform's own 18 spend the ads add up to 9.",
+        ),
         ("provisional", "Meta, Northwind CA: figures may still change for 19 Mar."),
         ("refused", "1 row of files could not be used this week; most often: spend is below zero."),
         ("odd", "Two sources tell of one day."),

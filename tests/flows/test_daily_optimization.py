@@ -16,6 +16,7 @@ import pytest
 from dlt_pipelines.common.errors import ContractError
 from flows import daily_optimization, tasks
 from flows.daily_optimization import optimize
+from flows.quality import QualityError, QualityResult
 
 
 @dataclass
@@ -24,6 +25,7 @@ class StandIn:
 
     failures: list[Any] = field(default_factory=list)
     raises: BaseException | None = None
+    unjudged: QualityError | None = None
     builds: int = 0
 
 
@@ -31,11 +33,18 @@ class StandIn:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     steps = StandIn()
 
-    def judge_coverage(connections: Any) -> None:
+    def judge_coverage(connections: Any) -> QualityResult:
+        if steps.unjudged is not None:
+            raise steps.unjudged
         with psycopg.connect(connections.owner) as session:
             session.execute(
-                "update ops.coverage set state = 'accepted', judged_at = now() where state = 'pending'"
+                """
+                update ops.coverage
+                set state = case state when 'pending' then 'accepted' else state end, judged_at = now()
+                where judged_at is null
+                """
             )
+        return QualityResult(0, 0, 0)
 
     def build(connections: Any, **_: Any) -> Any:
         steps.builds += 1
@@ -43,7 +52,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
             raise steps.raises
         return types.SimpleNamespace(ok=not steps.failures, failures=steps.failures, log_path="dbt.log")
 
-    monkeypatch.setitem(sys.modules, "flows.quality", types.SimpleNamespace(judge_coverage=judge_coverage))  # type: ignore[arg-type]
+    judging = types.SimpleNamespace(judge_coverage=judge_coverage, QualityError=QualityError)
+    monkeypatch.setitem(sys.modules, "flows.quality", judging)  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "flows.transform", types.SimpleNamespace(build=build))  # type: ignore[arg-type]
     return steps
 
@@ -115,6 +125,31 @@ def test_a_withheld_day_moves_nothing(warehouse: Any, stand_in: StandIn) -> None
 
     assert as_of(warehouse, tenant) == day
     assert report.runs[0].withheld == 1
+
+
+def test_what_cannot_be_judged_fails_its_tenant_and_no_other(warehouse: Any, stand_in: StandIn) -> None:
+    day = yesterday("Europe/Berlin")
+    tenants = {name: warehouse.add_tenant(name) for name in ("Unjudged", "Other")}
+    for tenant in tenants.values():
+        cover(warehouse, tenant, day)
+    with warehouse.connect("owner") as connection:
+        connection.execute(
+            "update ops.coverage set source = 'api' where tenant_id = %s", (tenants["Unjudged"],)
+        )
+        connection.execute(
+            "update ops.coverage set state = 'accepted', judged_at = now() where source = 'file'"
+        )
+    stand_in.unjudged = QualityError("meta could not be checked.", "Look at it.")
+
+    report = optimize(warehouse.database.connections())
+
+    assert {run.name: (run.status, run.reason) for run in report.runs} == {
+        "Unjudged": ("failed", "meta could not be checked."),
+        "Other": ("done", ""),
+    }
+    assert not report.ok and report.advice == "Look at it." and stand_in.builds == 1
+    assert runs_of(warehouse, tenants["Unjudged"]) == []
+    assert warehouse.rows("select state from ops.coverage where source = 'api'") == [("pending",)]
 
 
 def test_a_tenant_without_figures_is_named_and_skipped(warehouse: Any, stand_in: StandIn) -> None:
