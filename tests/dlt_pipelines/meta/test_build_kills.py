@@ -34,7 +34,12 @@ CHAIN = ("+int_ads__built_account_days", "+data_status", "+entities")
 # model: statements it sends at least, begin and commit among them
 STAGES = {
     "versions": {"entity_snapshots": 5, "performance_versions": 6},
-    "build": {"int_ads__touched_account_days": 5, "metrics_daily": 5, "conversions_daily": 5, "data_status": 5},
+    "build": {
+        "int_ads__touched_account_days": 5,
+        "metrics_daily": 5,
+        "conversions_daily": 5,
+        "data_status": 5,
+    },
 }
 CHILD = """
 import os, signal, sys
@@ -82,9 +87,7 @@ def content(warehouse: Any) -> dict[str, list[Any]]:
         "history.entity_snapshots": "",
         "intermediate.int_ads__built_account_days": "versioned_at",
     }.items():
-        found[table] = warehouse.rows(
-            f"select (to_jsonb(t) - '{clock}')::text from {table} as t order by 1"
-        )
+        found[table] = warehouse.rows(f"select (to_jsonb(t) - '{clock}')::text from {table} as t order by 1")
         assert found[table], table
     return found
 
@@ -180,7 +183,10 @@ def killed(office: Any, rig: Any, tmp_path: Path) -> Iterator[Any]:
 def plan(stage: str, seed: str, count: int) -> list[tuple[str, int]]:
     chance = random.Random(f"{stage} {seed}")
     models = list(STAGES[stage])
-    return [(model, chance.randint(1, STAGES[stage][model])) for model in (chance.choice(models) for _ in range(count))]
+    return [
+        (model, chance.randint(1, STAGES[stage][model]))
+        for model in (chance.choice(models) for _ in range(count))
+    ]
 
 
 def test_a_kill_in_each_stage_of_a_build_leaves_no_trace(killed: Any) -> None:

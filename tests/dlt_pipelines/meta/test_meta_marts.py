@@ -136,9 +136,13 @@ def test_the_marts_are_the_worlds_truth_then_and_later(office: Any, rig: Any) ->
     ]
 
     # The same again stores nothing. Another event is another choice of what is there already.
-    before = office.warehouse.rows("select count(*), md5(string_agg(v::text, '' order by v::text)) from history.performance_versions as v")
+    before = office.warehouse.rows(
+        "select count(*), md5(string_agg(v::text, '' order by v::text)) from history.performance_versions as v"
+    )
     with office.warehouse.connect("owner") as connection:
-        connection.execute("update tenancy.ad_accounts set conversion_event = 'lead' where account_id = %s", (ACCOUNT,))
+        connection.execute(
+            "update tenancy.ad_accounts set conversion_event = 'lead' where account_id = %s", (ACCOUNT,)
+        )
     office.sync(whole, now=NOW + 3 * DAY, force=True)
     built(office)
     assert before == office.warehouse.rows(
@@ -164,7 +168,9 @@ def check_events(office: Any, rig: Any) -> None:
     kinds = office.warehouse.rows("select distinct event, attribution_window from ads.conversions_daily")
     assert {("purchase", "7d_click"), ("purchase", "1d_view"), ("vendor:link_click", "default")} <= set(kinds)
     assert not [event for event, _ in kinds if "omni_" in event or "fb_pixel_purchase" in event]
-    assert office.warehouse.rows("select distinct conversion_event from tenancy.ad_accounts") == [("purchase",)]
+    assert office.warehouse.rows("select distinct conversion_event from tenancy.ad_accounts") == [
+        ("purchase",)
+    ]
 
 
 def check_entities(office: Any, rig: Any) -> None:
@@ -195,9 +201,15 @@ def check_entities(office: Any, rig: Any) -> None:
     targets = office.warehouse.rows(
         "select campaign_id, max(target_roas)::float8, max(target_cpa)::float8 from ads.entities where level = 'adset' group by 1"
     )
-    assert [row for row in targets if row[1:] != tuple(
-        None if value is None else float(value) for value in (campaigns[row[0]].target_roas, campaigns[row[0]].target_cpa)
-    )] == []
+    assert [
+        row
+        for row in targets
+        if row[1:]
+        != tuple(
+            None if value is None else float(value)
+            for value in (campaigns[row[0]].target_roas, campaigns[row[0]].target_cpa)
+        )
+    ] == []
     ads = {one.ad_id: one for one in world.ads(AS_OF) if one.account_id in (ACCOUNT, OTHER)}
     links = office.warehouse.rows("select platform_id, url, status from ads.entities where level = 'ad'")
     assert len(links) >= 10
@@ -205,8 +217,12 @@ def check_entities(office: Any, rig: Any) -> None:
     assert all(url.startswith("https://") if url else status == "removed" for _, url, status in links)
     assert {status for *_, status in links} <= {"active", "paused", "ended", "removed", "other"}
     assert {one for one, *_ in links} <= set(ads)
-    assert office.warehouse.rows("select distinct status from ads.entities where level = 'account'") == [("active",)]
-    learning = office.warehouse.rows("select distinct learning_state from ads.entities where level = 'adset' and learning_state is not null")
+    assert office.warehouse.rows("select distinct status from ads.entities where level = 'account'") == [
+        ("active",)
+    ]
+    learning = office.warehouse.rows(
+        "select distinct learning_state from ads.entities where level = 'adset' and learning_state is not null"
+    )
     assert learning and {row[0] for row in learning} <= {"learning", "limited", "exited"}
 
 
@@ -258,9 +274,17 @@ class Desk:
             "load_id": f"meta-{self.tenant_id[:8]}-{self.loads}",
             "loaded_at": at,
         }
-        self.put("ops.import_log", load_id=stamp["load_id"], kind="api", source_name="meta", status="completed")
+        self.put(
+            "ops.import_log", load_id=stamp["load_id"], kind="api", source_name="meta", status="completed"
+        )
         for row in ads or []:
-            plain = {"campaign_id": "c1", "adset_id": "s1", "impressions": 100, "clicks": 5, "currency": self.currency}
+            plain = {
+                "campaign_id": "c1",
+                "adset_id": "s1",
+                "impressions": 100,
+                "clicks": 5,
+                "currency": self.currency,
+            }
             self.put("raw_meta.insights", **stamp, **{**plain, **row})
         for row in totals or []:
             self.put("raw_meta.insights_totals", **stamp, **{"currency": self.currency, **row})
@@ -362,7 +386,12 @@ def test_what_a_platform_may_say(warehouse: Any) -> None:
     assert rows(
         "select event, platform_id, conversions::float8 from ads.conversions_daily where day = %s and currency = 'EUR' and level = 'adset' order by 1, 2",
         (d1,),
-    ) == [("lead", "s1", 4), ("purchase", "c1~unattributed", 2), ("purchase", "s1", 7), ("vendor:link_click", "s1", 61)]
+    ) == [
+        ("lead", "s1", 4),
+        ("purchase", "c1~unattributed", 2),
+        ("purchase", "s1", 7),
+        ("vendor:link_click", "s1", 61),
+    ]
     assert rows("select day, message from ops.findings where check_name = 'totals_differ'") == [
         (d1, "The platform's own totals and its ads differ by 10 (16.6 %).")
     ]
@@ -390,7 +419,9 @@ def test_what_a_platform_may_say(warehouse: Any) -> None:
         "select state, reason, currency from ads.data_status where day = %s order by 3", (today,)
     ) == [("provisional", "the day was not over", "EUR"), ("missing", "no load covers this day", "JPY")]
     assert rows("select max(as_of) from intermediate.int_run__as_of") == [(d2,)]
-    assert rows("select is_complete from intermediate.int_ads__account_days where day = %s", (today,)) == [(False,)]
+    assert rows("select is_complete from intermediate.int_ads__account_days where day = %s", (today,)) == [
+        (False,)
+    ]
 
     # Later that day, before any daily run: the newer pull replaces the earlier. a2 is gone, a3 can be read now.
     first.load(
@@ -428,7 +459,8 @@ def test_what_a_platform_may_say(warehouse: Any) -> None:
     # After the run of the 18th its versions are fixed: what comes is known on the 19th, and a2 is back.
     with warehouse.connect("owner") as connection:
         connection.execute(
-            "insert into ops.daily_runs (tenant_id, as_of, status) values (%s, %s, 'done')", (first.tenant_id, d2)
+            "insert into ops.daily_runs (tenant_id, as_of, status) values (%s, %s, 'done')",
+            (first.tenant_id, d2),
         )
     first.load(
         morning + dt.timedelta(hours=4), [d2],
@@ -458,6 +490,7 @@ def test_what_a_platform_may_say(warehouse: Any) -> None:
     assert rows(
         "select day, state, reason from ads.data_status where currency = 'EUR' and day = %s", (d1,)
     ) == [(d1, "provisional", "too few rows")]
-    assert rows("select sum(spend)::float8 from ads.metrics_daily where level = 'ad' and day = %s and currency = 'EUR'", (d1,)) == [
-        (50.07,)
-    ], "a withheld load takes nothing away"
+    assert rows(
+        "select sum(spend)::float8 from ads.metrics_daily where level = 'ad' and day = %s and currency = 'EUR'",
+        (d1,),
+    ) == [(50.07,)], "a withheld load takes nothing away"
