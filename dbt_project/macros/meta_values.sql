@@ -1,10 +1,10 @@
 {% macro meta_major_units(amount, currency) -%}
     {#- Meta's budgets and bids: text in minor units, hundredths except in currencies without decimals. "0" is unset. -#}
-    nullif(case when {{ amount }} ~ '^[0-9]{1,13}([.][0-9]{1,6})?$' then {{ amount }}::numeric end, 0)
+    trim_scale(nullif(case when {{ amount }} ~ '^[0-9]{1,13}([.][0-9]{1,6})?$' then {{ amount }}::numeric end, 0)
     / case
         when {{ currency }} in ('CLP', 'COP', 'CRC', 'HUF', 'ISK', 'IDR', 'JPY', 'KRW', 'PYG', 'TWD', 'VND') then 1
         when {{ currency }} is not null then 100
-    end
+    end)
 {%- endmacro %}
 
 
@@ -72,7 +72,7 @@
                 case
                     when figure.value ~ case listed.kind
                         when 'value' then '^-?[0-9]{1,12}([.][0-9]{1,20})?$' else '^[0-9]{1,12}([.][0-9]{1,20})?$'
-                    end then round(figure.value::numeric, 6)
+                    end then trim_scale(round(figure.value::numeric, 6))
                 end as figure
             from listed
             cross join lateral json_each_text(

@@ -28,7 +28,7 @@ final as (
         day,
         bool_or(state in ('accepted', 'provisional')) as is_served,
         -- a hand row covers itself, not the account's other entities
-        bool_or(state in ('accepted', 'provisional') and source <> 'manual' and not is_partial) as is_complete,
+        bool_or(state in ('accepted', 'provisional') and source <> 'manual' and is_partial is not true) as is_complete,
         -- of the loads that are served, the strongest and the weakest
         coalesce(min(source) filter (where state in ('accepted', 'provisional')), min(source)) as source,
         coalesce(max(source) filter (where state in ('accepted', 'provisional')), max(source)) as weakest_source,

@@ -48,7 +48,7 @@ final as (
             when
                 upper(adsets.bid_strategy) = 'LOWEST_COST_WITH_MIN_ROAS'
                 and adsets.bid_constraints ->> 'roas_average_floor' ~ '^[0-9]{1,12}$'
-                then (adsets.bid_constraints ->> 'roas_average_floor')::numeric / 10000
+                then trim_scale((adsets.bid_constraints ->> 'roas_average_floor')::numeric / 10000)
         end as target_roas,
         case
             when upper(adsets.bid_strategy) = 'COST_CAP'
