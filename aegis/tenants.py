@@ -292,7 +292,14 @@ def add_account(
                 %(conversion_event)s, 'manual'
             )
             """,
-            {"name": None, "timezone": None, "conversion_event": None, "currency": tenant.currency, **given, **key},
+            {
+                "name": None,
+                "timezone": None,
+                "conversion_event": None,
+                "currency": tenant.currency,
+                **given,
+                **key,
+            },
         )
         return True, []
     before = dict(zip(("name", "currency", "timezone", "conversion_event"), old, strict=True))

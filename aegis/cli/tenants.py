@@ -108,7 +108,9 @@ def account_add(
     ] = None,
     conversion_event: Annotated[
         str | None,
-        typer.Option(help="What its conversions are of: purchase, lead, …; chosen at the first sync when left out."),
+        typer.Option(
+            help="What its conversions are of: purchase, lead, …; chosen at the first sync when left out."
+        ),
     ] = None,
 ) -> None:
     """Make an ad account known, or correct one that is."""

@@ -52,7 +52,13 @@
     from (
         select distinct covered.tenant_id, covered.platform, covered.account_id     -- one row per load and day
         from {{ source('ops', 'coverage') }} as covered
-        where covered.source = 'api' and covered.state in ('accepted', 'provisional')
+        inner join {{ source('tenancy', 'ad_accounts') }} as unchosen
+            on
+                covered.tenant_id = unchosen.tenant_id and covered.platform = unchosen.platform
+                and covered.account_id = unchosen.account_id
+        where
+            covered.source = 'api' and covered.state in ('accepted', 'provisional')
+            and unchosen.conversion_event is null
     ) as loaded
     left join {{ source('people', 'platform_configs') }} as configured
         on loaded.tenant_id = configured.tenant_id and loaded.platform = configured.platform
@@ -62,6 +68,10 @@
         where
             campaigns.level = 'campaign' and campaigns.tenant_id = loaded.tenant_id
             and campaigns.platform = loaded.platform and campaigns.account_id = loaded.account_id
+            and exists (
+                select from {{ source('ops', 'coverage') }} as visible
+                where visible.load_id = campaigns.load_id and visible.state in ('accepted', 'provisional')
+            )
     ) as seeking on true
     where
         accounts.conversion_event is null and accounts.tenant_id = loaded.tenant_id

@@ -257,7 +257,8 @@ def test_wrong_accounts(shop: Any, north: Tenant) -> None:
         wrong(lambda: add_account(connection, north, "meta", "1", currency=""), "cannot be empty")
         wrong(lambda: add_account(connection, north, "meta", "1", timezone="x"), "is no time zone")
         wrong(
-            lambda: add_account(connection, north, "meta", "1", conversion_event="x"), "no conversion event 'x'"
+            lambda: add_account(connection, north, "meta", "1", conversion_event="x"),
+            "no conversion event 'x'",
         )
         assert add_account(connection, north, "meta", "1", conversion_event="lead") == (True, [])
         [change] = add_account(connection, north, "meta", "1", conversion_event="purchase")[1]

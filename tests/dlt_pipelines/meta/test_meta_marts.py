@@ -63,7 +63,7 @@ def summed(rows: list[Any], event: str) -> tuple[Any, ...]:
 
 
 def served(office: Any, account: str, level: str) -> tuple[Any, ...]:
-    return office.warehouse.rows(  # type: ignore[no-any-return]
+    return office.warehouse.rows(
         """
         select
             sum(spend), sum(impressions), sum(clicks), sum(link_clicks), sum(conversions), sum(conversion_value),
