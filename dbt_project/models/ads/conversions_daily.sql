@@ -40,7 +40,8 @@ newest as (
         coalesce(campaign_id, account_id || '~unattributed') as campaign_id,
         coalesce(adset_id, coalesce(campaign_id, account_id || '~unattributed') || '~unattributed') as adset_id
     from versions
-    order by tenant_id, platform, level, platform_id, day, known_on desc, load_id desc
+    order by
+        tenant_id asc, platform asc, level asc, platform_id asc, day asc, known_on desc, load_id desc
 ),
 
 listed as (
@@ -90,10 +91,14 @@ residuals as (
             given.tenant_id, given.platform, given.account_id, given.platform_id as campaign_id,
             given.platform_id || '~unattributed' as adset_id, given.day, given.event, given.attribution_window,
             given.currency,
-            case when given.conversions is not null
-                then greatest(given.conversions - coalesce(sums.conversions, 0), 0) end as conversions,
-            case when given.conversion_value is not null
-                then greatest(given.conversion_value - coalesce(sums.conversion_value, 0), 0) end as conversion_value
+            case
+                when given.conversions is not null
+                    then greatest(given.conversions - coalesce(sums.conversions, 0), 0)
+            end as conversions,
+            case
+                when given.conversion_value is not null
+                    then greatest(given.conversion_value - coalesce(sums.conversion_value, 0), 0)
+            end as conversion_value
         from listed as given
         left join campaign_sums_of_adsets as sums
             on
@@ -155,18 +160,18 @@ levels as (
     from ads
     union all
     select
-        tenant_id, platform, 'adset', adset_id, day, event, attribution_window, account_id, campaign_id, adset_id,
-        conversions, conversion_value, currency
+        tenant_id, platform, 'adset' as level, adset_id as platform_id, day, event, attribution_window,
+        account_id, campaign_id, adset_id, conversions, conversion_value, currency
     from adset_levels
     union all
     select
-        tenant_id, platform, 'campaign', campaign_id, day, event, attribution_window, account_id, campaign_id, null,
-        conversions, conversion_value, currency
+        tenant_id, platform, 'campaign' as level, campaign_id as platform_id, day, event, attribution_window,
+        account_id, campaign_id, null as adset_id, conversions, conversion_value, currency
     from campaign_levels
     union all
     select
-        tenant_id, platform, 'account', account_id, day, event, attribution_window, account_id, null, null,
-        conversions, conversion_value, currency
+        tenant_id, platform, 'account' as level, account_id as platform_id, day, event, attribution_window,
+        account_id, null as campaign_id, null as adset_id, conversions, conversion_value, currency
     from account_levels
 ),
 
