@@ -248,8 +248,12 @@ def add_account(
     name: str | None = None,
     currency: str | None = None,
     timezone: str | None = None,
+    conversion_event: str | None = None,
 ) -> tuple[bool, list[Change]]:
-    """Make an ad account known, or correct one that is. Returns (is new, what changed). The caller commits."""
+    """Make an ad account known, or correct one that is. Returns (is new, what changed). The caller commits.
+
+    conversion_event    what conversions and conversion_value of a connected account are of; the next build follows
+    """
     platform = check_platform(platform)
     account_id = account_id.strip()
     if not account_id or not account_id.isprintable():
@@ -265,10 +269,12 @@ def add_account(
             )
     if timezone is not None:
         given["timezone"] = check_timezone(connection, timezone) if timezone.strip() else None
+    if conversion_event is not None:
+        given["conversion_event"] = _value("conversion_event", "event", conversion_event)
     key = {"tenant_id": tenant.tenant_id, "platform": platform, "account_id": account_id}
     old = connection.execute(
         """
-        select name, currency, timezone from tenancy.ad_accounts
+        select name, currency, timezone, conversion_event from tenancy.ad_accounts
         where tenant_id = %(tenant_id)s and platform = %(platform)s and account_id = %(account_id)s
         for update
         """,
@@ -278,13 +284,25 @@ def add_account(
     if old is None:
         connection.execute(
             """
-            insert into tenancy.ad_accounts (tenant_id, platform, account_id, name, currency, timezone, source)
-            values (%(tenant_id)s, %(platform)s, %(account_id)s, %(name)s, %(currency)s, %(timezone)s, 'manual')
+            insert into tenancy.ad_accounts (
+                tenant_id, platform, account_id, name, currency, timezone, conversion_event, source
+            )
+            values (
+                %(tenant_id)s, %(platform)s, %(account_id)s, %(name)s, %(currency)s, %(timezone)s,
+                %(conversion_event)s, 'manual'
+            )
             """,
-            {"name": None, "timezone": None, "currency": tenant.currency, **given, **key},
+            {
+                "name": None,
+                "timezone": None,
+                "conversion_event": None,
+                "currency": tenant.currency,
+                **given,
+                **key,
+            },
         )
         return True, []
-    before = dict(zip(("name", "currency", "timezone"), old, strict=True))
+    before = dict(zip(("name", "currency", "timezone", "conversion_event"), old, strict=True))
     changes = [
         Change(f"{platform} {account_id}", one, show_value(before[one]), show_value(value))
         for one, value in given.items()

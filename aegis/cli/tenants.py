@@ -106,6 +106,12 @@ def account_add(
     timezone: Annotated[
         str | None, typer.Option(help="IANA time zone of its days; the tenant's when left out.")
     ] = None,
+    conversion_event: Annotated[
+        str | None,
+        typer.Option(
+            help="What its conversions are of: purchase, lead, …; chosen at the first sync when left out."
+        ),
+    ] = None,
 ) -> None:
     """Make an ad account known, or correct one that is."""
     from aegis.database import open_database
@@ -113,7 +119,9 @@ def account_add(
 
     with open_database(say=note).connect("admin") as connection:
         found = resolve_tenant(connection, tenant)
-        is_new, changes = add_account(connection, found, platform, account, name, currency, timezone)
+        is_new, changes = add_account(
+            connection, found, platform, account, name, currency, timezone, conversion_event
+        )
     if is_new:
         typer.echo(f"Added the {platform.strip().lower()} account {account.strip()} of {found.name}.")
         return

@@ -256,6 +256,13 @@ def test_wrong_accounts(shop: Any, north: Tenant) -> None:
         wrong(lambda: add_account(connection, north, "meta", "1", currency="x"), "is no currency")
         wrong(lambda: add_account(connection, north, "meta", "1", currency=""), "cannot be empty")
         wrong(lambda: add_account(connection, north, "meta", "1", timezone="x"), "is no time zone")
+        wrong(
+            lambda: add_account(connection, north, "meta", "1", conversion_event="x"),
+            "no conversion event 'x'",
+        )
+        assert add_account(connection, north, "meta", "1", conversion_event="lead") == (True, [])
+        [change] = add_account(connection, north, "meta", "1", conversion_event="purchase")[1]
+        assert "lead" in str(change) and "purchase" in str(change)
     done = shop.run_cli("account", "list", "--tenant", "Nirgends")
     assert done.returncode == 1
     assert done.stderr.startswith("Error: There is no tenant 'Nirgends'.")

@@ -37,6 +37,15 @@ descriptions as (       -- newest by the moment; before the first one, the first
         case when s.snapshot_day <= m.moment_day then m.moment_day - s.snapshot_day else s.snapshot_day - m.moment_day end
 ),
 
+addresses as (      -- a platform no longer says where a deleted ad led
+    select distinct on (m.tenant_id, m.moment, s.platform, s.level, s.platform_id)
+        m.tenant_id, m.moment, s.platform, s.level, s.platform_id, s.url
+    from snapshots as s
+    inner join moments as m on s.tenant_id = m.tenant_id
+    where s.url is not null and s.snapshot_day <= m.moment_day
+    order by m.tenant_id, m.moment, s.platform, s.level, s.platform_id, s.snapshot_day desc
+),
+
 names as (
     select distinct on (m.tenant_id, m.moment, s.platform, s.level, s.platform_id)
         m.tenant_id, m.moment, s.platform, s.level, s.platform_id, s.account_id, s.campaign_id, s.adset_id, s.name
@@ -89,7 +98,7 @@ entities as (
     from descriptions as d
     inner join moments as m on d.tenant_id = m.tenant_id and d.moment = m.moment
     where
-        coalesce(d.start_day, '-infinity') <= m.moment_day
+        d.level <> 'account' and coalesce(d.start_day, '-infinity') <= m.moment_day
         and not exists (
             select from seen
             where
@@ -124,11 +133,17 @@ final as (
         case
             when entities.level in ('adset', 'ad') and parents.status in ('paused', 'ended', 'removed')
                 then parents.status
+            when entities.level = 'ad' and adsets.status in ('paused', 'ended', 'removed') then adsets.status
+            when states.status = 'active' and owners.status in ('paused', 'removed') then owners.status
             else states.status
         end as status,
         case
             when entities.level in ('adset', 'ad') and parents.status in ('paused', 'ended', 'removed')
                 then nullif(parents.status_from, '-infinity')
+            when entities.level = 'ad' and adsets.status in ('paused', 'ended', 'removed')
+                then nullif(adsets.status_from, '-infinity')
+            when states.status = 'active' and owners.status in ('paused', 'removed')
+                then nullif(owners.status_from, '-infinity')
             else coalesce(nullif(states.status_from, '-infinity'), descriptions.start_day)
         end as status_since,
         descriptions.objective,
@@ -145,7 +160,7 @@ final as (
         states.learning_state,
         entities.first_day,
         entities.last_day,
-        descriptions.url
+        coalesce(descriptions.url, addresses.url) as url
     from entities
     left join accounts
         on
@@ -162,6 +177,11 @@ final as (
             entities.tenant_id = descriptions.tenant_id and entities.moment = descriptions.moment
             and entities.platform = descriptions.platform and entities.level = descriptions.level
             and entities.platform_id = descriptions.platform_id
+    left join addresses
+        on
+            entities.tenant_id = addresses.tenant_id and entities.moment = addresses.moment
+            and entities.platform = addresses.platform and entities.level = addresses.level
+            and entities.platform_id = addresses.platform_id
     left join states
         on
             entities.tenant_id = states.tenant_id and entities.moment = states.moment
@@ -172,6 +192,16 @@ final as (
             entities.tenant_id = parents.tenant_id and entities.moment = parents.moment
             and entities.platform = parents.platform and parents.level = 'campaign'
             and entities.campaign_id = parents.platform_id
+    left join states as adsets
+        on
+            entities.tenant_id = adsets.tenant_id and entities.moment = adsets.moment
+            and entities.platform = adsets.platform and adsets.level = 'adset'
+            and entities.adset_id = adsets.platform_id
+    left join states as owners
+        on
+            entities.tenant_id = owners.tenant_id and entities.moment = owners.moment
+            and entities.platform = owners.platform and owners.level = 'account'
+            and entities.account_id = owners.platform_id
 )
 
 select * from final

@@ -39,9 +39,12 @@ sums as (
         min(currency) <> max(currency) as has_two_currencies,
         bool_or(level = 'account' and fx_rate is null) as has_no_rate,
         -- an unattributed ad set may hold a residual beside its ads, so there the ads themselves are counted
-        sum(spend) filter (
-            where (level = 'adset' and platform_id not like '%~unattributed')
-            or (level = 'ad' and adset_id like '%~unattributed')
+        coalesce(
+            sum(spend) filter (
+                where (level = 'adset' and platform_id not like '%~unattributed')
+                or (level = 'ad' and adset_id like '%~unattributed')
+            ),
+            case when min(source) = 'api' then 0 end        -- a platform's report of a day without ads says zero
         ) as ad_sum,
         sum(spend) filter (where level = 'campaign') as campaign_level,
         sum(spend) filter (where level = 'account') as account_level,
