@@ -54,6 +54,7 @@ SOURCE = "api"
 FIRST_LOAD_DAYS = 120  # the marts look back this far
 ENTITIES_STALE_AFTER = dt.timedelta(hours=1)
 CANCEL_POLL_SECONDS = 1.0
+LOCK_POLL_SECONDS = 0.5
 NOT_OVER = "the day was not over"
 
 _loading = threading.Lock()  # run.py sets the process's environment: one load at a time
@@ -270,18 +271,20 @@ def sync_account(
     force: bool = False,
     progress: Progress | None = None,
     sync_id: int | None = None,
+    patience: float = 0.0,
 ) -> AccountResult:
     """Bring one account up to date. Expected failures are in the result; only bugs and a lost database raise.
 
-    period  days to look at; left out: everything since the first load. Only missing and stale days are asked for,
-            with `force` all of them
-    now     the moment that decides what is stale and what is stamped; left out the true one
+    period    days to look at; left out: everything since the first load. Only missing and stale days are asked for,
+              with `force` all of them
+    now       the moment that decides what is stale and what is stamped; left out the true one
+    patience  seconds to wait for another sync of this account to end before giving up
     """
     now = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC)
     result = AccountResult(account)
     with (
         psycopg.connect(connections.loader, autocommit=True, connect_timeout=10) as connection,
-        _only_one(connection, account) as is_ours,
+        _only_one(connection, account, patience) as is_ours,
     ):
         if is_ours:
             one = _AccountSync(
@@ -296,10 +299,17 @@ def sync_account(
 
 
 @contextlib.contextmanager
-def _only_one(connection: psycopg.Connection[Any], account: Account) -> Iterator[bool]:
+def _only_one(
+    connection: psycopg.Connection[Any], account: Account, patience: float
+) -> Iterator[bool]:
     key = f"aegis sync {account.tenant_id} {account.platform} {account.account_id}"
-    row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
-    is_ours = bool(row and row[0])
+    deadline = time.monotonic() + patience
+    while True:
+        row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
+        is_ours = bool(row and row[0])
+        if is_ours or time.monotonic() >= deadline:
+            break
+        time.sleep(LOCK_POLL_SECONDS)
     try:
         yield is_ours
     finally:
