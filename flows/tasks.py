@@ -20,6 +20,7 @@ from dlt_pipelines.common.connections import Connections
 from dlt_pipelines.common.errors import AegisError, ContractError
 from dlt_pipelines.common.sync import Account, AccountResult
 from dlt_pipelines.common.tokens import Keyring
+from dlt_pipelines.common.windows import Window
 from flows.sync import FanOut, connected_accounts, sync
 
 Progress = Callable[[str], None]
@@ -177,11 +178,13 @@ def reader(
     progress: Progress,
     fan_out: FanOut | None = None,
     requested_by: str | None = None,
+    period: Window | None = None,
 ) -> TakeIn:
     """What `optimize` takes as `take_in`: sync accounts side by side; no failure, not even a bug, stops another's.
 
     keys     called once, before the first account; where it raises AegisError each account fails with its words
     fan_out  runs the work on each account; left out: threads
+    period   days to ask for, whatever is there already; left out: what is missing or stale
     """
 
     def take_in(accounts: Sequence[Account]) -> list[AccountResult]:
@@ -197,6 +200,8 @@ def reader(
             connections,
             keyring,
             accounts,
+            period=period,
+            force=period is not None,
             requested_by=requested_by,
             progress=lambda result: _tell(result, progress),
             patience=SYNC_PATIENCE_SECONDS,
@@ -208,10 +213,11 @@ def reader(
 
 
 FAILED_ACCOUNTS = ("tenant", "platform", "account", "state", "days", "why")
+TENANTS = ("tenant", "as of", "status", "new account-days", "withheld", "why")
 
 
-def failed_accounts(report: RunReport) -> list[tuple[str, ...]]:
-    """The table of the accounts that are not up to date, under the headings FAILED_ACCOUNTS."""
+def account_rows(results: Sequence[AccountResult]) -> list[tuple[str, ...]]:
+    """The accounts among these that are not up to date, under the headings FAILED_ACCOUNTS."""
     return [
         (
             one.account.tenant,
@@ -221,7 +227,23 @@ def failed_accounts(report: RunReport) -> list[tuple[str, ...]]:
             f"{one.days_done} of {one.days_total}",
             one.error or "",
         )
-        for one in report.failed_accounts
+        for one in results
+        if not one.is_fine
+    ]
+
+
+def tenant_rows(report: RunReport) -> list[tuple[str, ...]]:
+    """How the run ended by tenant, under the headings TENANTS."""
+    return [
+        (
+            run.name,
+            str(run.as_of or ""),
+            run.status,
+            str(run.new_account_days),
+            str(run.withheld),
+            run.reason,
+        )
+        for run in report.runs
     ]
 
 

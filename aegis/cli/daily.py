@@ -210,13 +210,13 @@ def _print_accounts(report: RunReport) -> None:
             typer.echo(f"Read {len(report.accounts)} connected account{'s' if len(report.accounts) > 1 else ''}.")
         return
     from aegis.cli.tenants import _print_table
-    from flows.tasks import FAILED_ACCOUNTS, failed_accounts
+    from flows.tasks import FAILED_ACCOUNTS, account_rows
 
     typer.echo(
         f"{len(report.failed_accounts)} of {len(report.accounts)} connected accounts are not up to date; "
         "everything else is:"
     )
-    _print_table(FAILED_ACCOUNTS, failed_accounts(report))
+    _print_table(FAILED_ACCOUNTS, account_rows(report.accounts))
     for hint in dict.fromkeys(one.hint for one in report.failed_accounts if one.hint):
         note(hint)
 
