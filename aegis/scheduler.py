@@ -121,7 +121,16 @@ class Scheduler:
                 self._register(port, timezones)
                 if worker is None:
                     name = f"aegis-{port}"
-                    command = ["worker", "start", "--pool", POOL, "--name", name, "--limit", str(RUNS_AT_ONCE)]
+                    command = [
+                        "worker",
+                        "start",
+                        "--pool",
+                        POOL,
+                        "--name",
+                        name,
+                        "--limit",
+                        str(RUNS_AT_ONCE),
+                    ]
                     worker = self._launch("worker", command, port, f"--name {name}")
             except BaseException:
                 self._stop()
@@ -132,7 +141,9 @@ class Scheduler:
         for port in (kept, *PORTS):
             if port is not None and is_free(port):
                 return port
-        raise AegisError(f"No port from {PORTS[0]} on is free for the scheduler's page.", "Close some programs.")
+        raise AegisError(
+            f"No port from {PORTS[0]} on is free for the scheduler's page.", "Close some programs."
+        )
 
     def environment(self, port: int) -> dict[str, str]:
         """For the scheduler's processes: a home of their own, nothing reported, nothing asked for."""

@@ -58,7 +58,7 @@ def optimize(
             conduct(TAKE_IN, lambda: tasks.count_new(connections, report.runs))
 
         with report.phase(JUDGE, progress):
-            conduct(JUDGE, lambda: tasks.judge(connections, report.runs))
+            conduct(JUDGE, lambda: tasks.judge(connections, report))
 
         tasks.plan_days(connections, report.runs, as_of)
         if not report.with_status("planned"):

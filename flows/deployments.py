@@ -43,13 +43,14 @@ def with_time_zones(deployment: dict[str, Any], timezones: list[str]) -> dict[st
 
 async def register(timezones: list[str]) -> list[str]:
     """Create or replace the work pool and all deployments; returns their names as flow/deployment."""
-    import flows.prefect_flow as module  # first: it switches off what Prefect reports
     from prefect import get_client
     from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
     from prefect.client.schemas.objects import ConcurrencyOptions
     from prefect.exceptions import ObjectNotFound
     from prefect.utilities.callables import parameter_schema
     from prefect.workers.process import ProcessWorker
+
+    import flows.prefect_flow as module  # first: it switches off what Prefect reports
 
     names = []
     async with get_client() as client:

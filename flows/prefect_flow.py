@@ -109,16 +109,12 @@ def backfill(
     return _read(platform, tenant, account, Window(first, last))
 
 
-def _read(
-    platform: str | None, tenant: str | None, account: str | None, period: Window | None
-) -> State[Any]:
+def _read(platform: str | None, tenant: str | None, account: str | None, period: Window | None) -> State[Any]:
     have = resources()
     runs = tasks.choose_tenants(have.connections, None if tenant is None else [tenant])
     of_tenants = tasks.accounts_to_read(have.connections, runs)
     chosen = [
-        one
-        for one in connected_accounts(have.connections, tenant, account, platform)
-        if one in of_tenants
+        one for one in connected_accounts(have.connections, tenant, account, platform) if one in of_tenants
     ]
     if not chosen:
         return Completed(message="No connected account is meant.")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -46,6 +47,8 @@ class TenantRun:
     status: str = "planned"
     reason: str = ""
     new_account_days: int = 0
+    accepted: int = 0
+    provisional: int = 0
     withheld: int = 0
 
     def skip(self, reason: str) -> None:
@@ -64,6 +67,7 @@ class RunReport:
     seconds: dict[str, float] = field(default_factory=dict)
     failed_models: list[str] = field(default_factory=list)
     advice: str = ""
+    data_docs: Path | None = None
 
     @property
     def ok(self) -> bool:
@@ -268,23 +272,45 @@ def count_new(connections: Connections, runs: list[TenantRun]) -> None:
                     run.new_account_days = account_days
 
 
-def judge(connections: Connections, runs: list[TenantRun]) -> None:
-    """The quality step: every account-day that is new becomes accepted, provisional or withheld."""
-    from flows.quality import judge_coverage
+def judge(connections: Connections, report: RunReport) -> None:
+    """The quality step: every account-day that is new becomes accepted, provisional or withheld.
 
-    judge_coverage(connections)
-    with psycopg.connect(connections.owner) as session:
-        for tenant_id, withheld in session.execute(
+    Where the checks themselves fail, the tenants with figures left to judge fail; the others go on.
+    """
+    from flows.quality import QualityError, judge_coverage
+
+    runs = {run.tenant_id: run for run in report.runs}
+    with psycopg.connect(connections.owner, autocommit=True) as session:
+        begun = _one(session, "select clock_timestamp()", ())
+        try:
+            report.data_docs = judge_coverage(connections).pages
+        except QualityError as problem:
+            report.advice = problem.hint
+            for (tenant_id,) in session.execute(
+                "select distinct tenant_id::text from ops.coverage where state = 'pending' and source = 'api'"
+            ):
+                if tenant_id in runs:
+                    runs[tenant_id].fail(problem.message)
+        for tenant_id, accepted, provisional, withheld in session.execute(
             """
-            select c.tenant_id::text, count(distinct (c.platform, c.account_id, c.day))
-            from ops.coverage as c
-            where c.state = 'withheld' and c.versioned_at is null
+            select
+                c.tenant_id::text,
+                count(*) filter (where c.state = 'accepted'),
+                count(*) filter (where c.state = 'provisional'),
+                count(*) filter (where c.state = 'withheld')
+            from (
+                select distinct on (n.tenant_id, n.platform, n.account_id, n.day) n.tenant_id, n.state
+                from ops.coverage as n
+                where n.judged_at >= %s
+                order by n.tenant_id, n.platform, n.account_id, n.day, n.coverage_id desc
+            ) as c
             group by c.tenant_id
-            """
+            """,
+            (begun,),
         ):
-            for run in runs:
-                if run.tenant_id == tenant_id:
-                    run.withheld = withheld
+            if tenant_id in runs:
+                run = runs[tenant_id]
+                run.accepted, run.provisional, run.withheld = accepted, provisional, withheld
 
 
 def plan_days(connections: Connections, runs: list[TenantRun], as_of: date | None) -> None:
@@ -295,6 +321,8 @@ def plan_days(connections: Connections, runs: list[TenantRun], as_of: date | Non
     the others go on. A day already done stays done while it is run again: what was known when rests on it.
     """
     for run in runs:
+        if run.status == "failed":
+            continue
         try:
             with psycopg.connect(connections.owner, row_factory=dict_row) as session:
                 known = _calendar(session, run)

@@ -190,8 +190,8 @@ def _print_report(report: RunReport) -> None:
     width = max(len(one.name) for one in report.runs)
     for one in report.runs:
         new = f"{one.new_account_days:,} new account-days" if one.new_account_days else "nothing new"
-        if one.withheld:
-            new += f", {one.withheld:,} withheld"
+        if one.provisional or one.withheld:
+            new += f": {one.accepted:,} accepted, {one.provisional:,} provisional, {one.withheld:,} withheld"
         day = f"as of {one.as_of}" if one.as_of else ""
         typer.echo(f"{one.status:<7}  {one.name:<{width}}  {day:<16}  {one.reason or new}".rstrip())
     _print_accounts(report)
@@ -199,6 +199,8 @@ def _print_report(report: RunReport) -> None:
         note(f"Failed: {failure}")
     if len(report.failed_models) > 5:
         note(f"… and {len(report.failed_models) - 5} more models.")
+    if report.data_docs:
+        note(f"Checks of what arrived: {_shown(report.data_docs / 'index.html')}")
     if report.advice:
         note(report.advice)
 
@@ -207,7 +209,9 @@ def _print_accounts(report: RunReport) -> None:
     """Which connected accounts are not up to date, and why; the marts show their earlier days."""
     if not report.failed_accounts:
         if report.accounts:
-            typer.echo(f"Read {len(report.accounts)} connected account{'s' if len(report.accounts) > 1 else ''}.")
+            typer.echo(
+                f"Read {len(report.accounts)} connected account{'s' if len(report.accounts) > 1 else ''}."
+            )
         return
     from aegis.cli.tenants import _print_table
     from flows.tasks import FAILED_ACCOUNTS, account_rows

@@ -49,8 +49,8 @@ def _tell(server: Server) -> None:
     """How to connect, on stderr. The token opens nothing but this world."""
     note("Connect the accounts of its world, in another terminal:")
     note(f"  echo {server.emulator.meta.tokens.issue('agency')} \\")
+    note(f"    | aegis account connect meta --tenant … --all --base-url {server.url('meta')} --token-stdin")
     note(
-        f"    | aegis account connect meta --tenant … --all --base-url {server.url('meta')} --token-stdin"
+        f"Then: aegis sync{'' if server.emulator.clock.ticks else f' --as-of {server.emulator.clock.as_of}'}"
     )
-    note(f"Then: aegis sync{'' if server.emulator.clock.ticks else f' --as-of {server.emulator.clock.as_of}'}")
     note("Ctrl-C ends it.")

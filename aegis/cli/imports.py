@@ -182,7 +182,7 @@ def _finish(database: Database, result: ImportResult, begun: float) -> None:
 
 def _take_in(database: Database, result: ImportResult) -> None:
     """The quality step and the version model; a build that is under way is waited for."""
-    from flows.quality import has_news, judge_coverage
+    from flows.quality import has_news, judge_files
 
     connections = database.connections()
     if result.unchanged and not has_news(connections):
@@ -190,7 +190,7 @@ def _take_in(database: Database, result: ImportResult) -> None:
     from flows.transform import build
 
     note("Taking it into the history …")
-    judge_coverage(connections)
+    judge_files(connections)
     built = build(connections, select=MODELS[result.kind])
     if not built.ok:
         first = built.failures[0] if built.failures else None

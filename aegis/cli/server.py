@@ -183,7 +183,9 @@ def _tell_scheduler(settings: Settings) -> None:
     if state.port is None:
         return
     if state.is_up:
-        typer.echo(f"up    scheduler at {state.page}, processes {state.server} (server), {state.worker} (worker)")
+        typer.echo(
+            f"up    scheduler at {state.page}, processes {state.server} (server), {state.worker} (worker)"
+        )
     elif state.server or state.worker:
         gone = "worker" if state.server else "server"
         typer.echo(f"half  scheduler: its {gone} is gone; `aegis up --scheduler` starts it again")

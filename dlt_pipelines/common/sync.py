@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 SOURCE = "api"
 FIRST_LOAD_DAYS = 120  # the marts look back this far
 ENTITIES_STALE_AFTER = dt.timedelta(hours=1)
+# A day whose rows were withheld is asked for again, closed or not; not every hour, since it may well stay so.
+WITHHELD_STALE_AFTER = dt.timedelta(hours=23)
 CANCEL_POLL_SECONDS = 1.0
 LOCK_POLL_SECONDS = 0.5
 NOT_OVER = "the day was not over"
@@ -238,15 +240,17 @@ def read_lookback(connection: psycopg.Connection[Any], platform: str) -> int:
     return registry.get(platform).lookback_days or 0
 
 
-def read_pulled(connection: psycopg.Connection[Any], account: Account) -> dict[dt.date, dt.datetime]:
-    """The newest pull of each day through the API."""
+def read_pulled(
+    connection: psycopg.Connection[Any], account: Account, now: dt.datetime
+) -> dict[dt.date, dt.datetime | None]:
+    """The newest pull of each day through the API; none where there are only withheld ones that are a day old."""
     rows = connection.execute(
         """
-        select day, max(covered_at) from ops.coverage
+        select day, max(covered_at) filter (where state <> 'withheld' or covered_at > %s) from ops.coverage
         where tenant_id = %s and platform = %s and account_id = %s and source = 'api'
         group by day
         """,
-        (account.tenant_id, account.platform, account.account_id),
+        (now - WITHHELD_STALE_AFTER, account.tenant_id, account.platform, account.account_id),
     ).fetchall()
     return {row[0]: row[1] for row in rows}
 
@@ -353,7 +357,7 @@ class _AccountSync:
     def run(self, period: Window | None, sync_id: int | None) -> AccountResult:
         result = self.result
         lookback = read_lookback(self.connection, self.account.platform)
-        pulled = read_pulled(self.connection, self.account)
+        pulled = read_pulled(self.connection, self.account, self.now)
         period = period or default_period(pulled, self.today, lookback)
         self.sync_id = sync_id or request(self.connection, self.account, period, self.requested_by)
         self._clear_interrupted()

@@ -104,7 +104,7 @@ def _is_stale(tier: Tier, pulled_at: dt.datetime, now: dt.datetime, timezone: st
 
 def due_days(
     period: Window,
-    pulled: Mapping[dt.date, dt.datetime],
+    pulled: Mapping[dt.date, dt.datetime | None],
     *,
     now: dt.datetime,
     timezone: str,

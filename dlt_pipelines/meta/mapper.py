@@ -51,6 +51,7 @@ class Mapper:
             "id",
             "date_stop",
             "creative",
+            *(("campaign_id",) if table is TOTALS else ()),  # lands as platform_id
         }
         self._seen: dict[Any, int] = {}
         self.days: Counter[dt.date] = Counter()

@@ -14,6 +14,7 @@ import pytest
 from dlt_pipelines.common import credentials
 from dlt_pipelines.common.tokens import Keyring, Secret
 from emulator.server import Server, running
+from flows.quality import QualityError, QualityResult
 
 KEY = "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="
 
@@ -24,6 +25,7 @@ class StandIn:
 
     failures: list[Any] = field(default_factory=list)
     raises: BaseException | None = None
+    unjudged: QualityError | None = None
     builds: int = 0
 
 
@@ -31,11 +33,18 @@ class StandIn:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     steps = StandIn()
 
-    def judge_coverage(connections: Any) -> None:
+    def judge_coverage(connections: Any) -> QualityResult:
+        if steps.unjudged is not None:
+            raise steps.unjudged
         with psycopg.connect(connections.owner) as session:
             session.execute(
-                "update ops.coverage set state = 'accepted', judged_at = now() where state = 'pending'"
+                """
+                update ops.coverage
+                set state = case state when 'pending' then 'accepted' else state end, judged_at = now()
+                where judged_at is null
+                """
             )
+        return QualityResult(0, 0, 0)
 
     def build(connections: Any, **_: Any) -> Any:
         steps.builds += 1
@@ -43,7 +52,11 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
             raise steps.raises
         return types.SimpleNamespace(ok=not steps.failures, failures=steps.failures, log_path="dbt.log")
 
-    monkeypatch.setitem(sys.modules, "flows.quality", types.SimpleNamespace(judge_coverage=judge_coverage))  # type: ignore[arg-type]
+    monkeypatch.setitem(
+        sys.modules,
+        "flows.quality",
+        types.SimpleNamespace(judge_coverage=judge_coverage, QualityError=QualityError),
+    )  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "flows.transform", types.SimpleNamespace(build=build))  # type: ignore[arg-type]
     return steps
 

@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import psycopg
 import pytest
 
 from dlt_pipelines.common.errors import ContractError
 from flows import daily_optimization, tasks
 from flows.daily_optimization import optimize
+from flows.quality import QualityError
 
 
 def yesterday(zone: str) -> date:
@@ -83,6 +83,31 @@ def test_a_withheld_day_moves_nothing(warehouse: Any, stand_in: Any) -> None:
 
     assert as_of(warehouse, tenant) == day
     assert report.runs[0].withheld == 1
+
+
+def test_what_cannot_be_judged_fails_its_tenant_and_no_other(warehouse: Any, stand_in: Any) -> None:
+    day = yesterday("Europe/Berlin")
+    tenants = {name: warehouse.add_tenant(name) for name in ("Unjudged", "Other")}
+    for tenant in tenants.values():
+        cover(warehouse, tenant, day)
+    with warehouse.connect("owner") as connection:
+        connection.execute(
+            "update ops.coverage set source = 'api' where tenant_id = %s", (tenants["Unjudged"],)
+        )
+        connection.execute(
+            "update ops.coverage set state = 'accepted', judged_at = now() where source = 'file'"
+        )
+    stand_in.unjudged = QualityError("meta could not be checked.", "Look at it.")
+
+    report = optimize(warehouse.database.connections())
+
+    assert {run.name: (run.status, run.reason) for run in report.runs} == {
+        "Unjudged": ("failed", "meta could not be checked."),
+        "Other": ("done", ""),
+    }
+    assert not report.ok and report.advice == "Look at it." and stand_in.builds == 1
+    assert runs_of(warehouse, tenants["Unjudged"]) == []
+    assert warehouse.rows("select state from ops.coverage where source = 'api'") == [("pending",)]
 
 
 def test_a_tenant_without_figures_is_named_and_skipped(warehouse: Any, stand_in: Any) -> None:

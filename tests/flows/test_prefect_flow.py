@@ -40,9 +40,7 @@ class Scheduled:
     def run(self, name: str, parameters: dict[str, Any], seconds: float = 240) -> dict[str, Any]:
         """A run of that deployment, to its end."""
         deployment = self.ask("GET", f"deployments/name/{name}")
-        made = self.ask(
-            "POST", f"deployments/{deployment['id']}/create_flow_run", {"parameters": parameters}
-        )
+        made = self.ask("POST", f"deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found: dict[str, Any] = self.ask("GET", f"flow_runs/{made['id']}")
@@ -202,12 +200,16 @@ def test_its_state_is_told_and_it_goes_without_a_trace(scheduled: Scheduled) -> 
     assert "The scheduler is stopped." in scheduled.warehouse.run_cli("down", check=True).stdout
 
     for number in numbers:
-        assert _read(Path(f"/proc/{number}/cmdline")) == b"", "it is gone, or nobody has asked for its end yet"
+        assert _read(Path(f"/proc/{number}/cmdline")) == b"", (
+            "it is gone, or nobody has asked for its end yet"
+        )
     ours = str(scheduled.warehouse.settings.data_dir).encode()
     left = [
         one.name
         for one in Path("/proc").glob("[0-9]*")
-        if one.name != str(os.getpid()) and b"prefect" in _read(one / "cmdline") and ours in _read(one / "environ")
+        if one.name != str(os.getpid())
+        and b"prefect" in _read(one / "cmdline")
+        and ours in _read(one / "environ")
     ]
     assert left == []
     assert "down  scheduler" in scheduled.warehouse.run_cli("status", check=True).stdout

@@ -41,7 +41,8 @@ def run(warehouse: Any, keys: Callable[[], Keyring], tenants: list[str] | None =
 def read_days(warehouse: Any, tenant_id: str) -> int:
     return int(
         warehouse.rows(
-            "select count(distinct day) from ops.coverage where source = 'api' and tenant_id = %s", (tenant_id,)
+            "select count(distinct day) from ops.coverage where source = 'api' and tenant_id = %s",
+            (tenant_id,),
         )[0][0]
     )
 
