@@ -13,7 +13,9 @@ as_of as (
 ),
 
 connected as (      -- only an account with a connected API can miss a day; a file says which days it holds
-    select accounts.tenant_id, accounts.platform, accounts.account_id, accounts.currency, min(days.day) as first_day
+    select
+        accounts.tenant_id, accounts.platform, accounts.account_id, accounts.currency, accounts.timezone,
+        min(days.day) as first_day
     from {{ source('tenancy', 'ad_accounts') }} as accounts
     inner join account_days as days
         on
@@ -21,7 +23,7 @@ connected as (      -- only an account with a connected API can miss a day; a fi
             and accounts.platform = days.platform
             and accounts.account_id = days.account_id
     where accounts.source = 'api' and days.source = 'api'
-    group by accounts.tenant_id, accounts.platform, accounts.account_id, accounts.currency
+    group by accounts.tenant_id, accounts.platform, accounts.account_id, accounts.currency, accounts.timezone
 ),
 
 covered as (
@@ -39,8 +41,11 @@ covered as (
         reconciled.campaign_total,
         reconciled.account_total,
         reconciled.difference,
-        account_days.reason,
-        reconciled.quality_score
+        coalesce(
+            account_days.reason,
+            case account_days.data_status when 'provisional' then 'the platform may still restate this day' end
+        ) as reason,
+        coalesce(account_days.quality_score, reconciled.quality_score) as quality_score
     from account_days
     left join reconciled
         on
@@ -69,7 +74,12 @@ missing as (
         null::numeric as quality_score
     from connected
     inner join as_of on connected.tenant_id = as_of.tenant_id
-    cross join lateral generate_series(connected.first_day, as_of.as_of, interval '1 day') as expected (day)
+    cross join
+        lateral generate_series(    -- up to the newest day that is over in the account, whether or not it is judged yet
+            connected.first_day,
+            greatest(as_of.as_of, (as_of.clock at time zone coalesce(connected.timezone, as_of.timezone))::date - 1),
+            interval '1 day'
+        ) as expected (day)
     where not exists (
         select from account_days as covered_day
         where

@@ -2,7 +2,9 @@
     incremental_strategy='delete+insert',
     unique_key=['tenant_id', 'platform', 'level', 'platform_id', 'snapshot_day'],
     pre_hook=["set local enable_nestloop = off"],
+    post_hook="{{ choose_conversion_events() }}",
 ) }}
+-- A connected platform's description counts as of the day its figures do: see performance_versions.
 
 with
 
@@ -17,14 +19,70 @@ new_loads as materialized (
     where versioned_at is null and state in ('accepted', 'provisional') and source = 'file'
 ),
 
-described as (          -- the newest load's description of a campaign on a day
-    select distinct on (tenant_id, platform, campaign_id, snapshot_day)
+done_runs as (
+    select tenant_id, max(as_of) as as_of
+    from {{ source('ops', 'daily_runs') }}
+    where status = 'done'
+    group by tenant_id
+),
+
+platform_loads as materialized (
+    select
+        covered.load_id, covered.tenant_id, covered.platform, covered.account_id,
+        coalesce(accounts.timezone, tenants.timezone) as timezone,
+        greatest(
+            (max(covered.covered_at) at time zone coalesce(accounts.timezone, tenants.timezone))::date - 1,
+            done_runs.as_of + 1
+        ) as known_on
+    from {{ source('ops', 'coverage') }} as covered
+    inner join {{ source('tenancy', 'tenants') }} as tenants on covered.tenant_id = tenants.tenant_id
+    left join {{ source('tenancy', 'ad_accounts') }} as accounts
+        on
+            covered.tenant_id = accounts.tenant_id
+            and covered.platform = accounts.platform
+            and covered.account_id = accounts.account_id
+    left join done_runs on covered.tenant_id = done_runs.tenant_id
+    where
+        covered.versioned_at is null and covered.state in ('accepted', 'provisional') and covered.source = 'api'
+    group by
+        covered.load_id, covered.tenant_id, covered.platform, covered.account_id, accounts.timezone,
+        tenants.timezone, done_runs.as_of
+),
+
+descriptions as (
+    select
         tenant_id, platform, 'campaign' as level, campaign_id as platform_id, snapshot_day, account_id,
-        campaign_id, null::text as adset_id, name, status, objective, start_day, daily_budget, target_roas,
-        target_cpa, load_id
+        campaign_id, null::text as adset_id, name, status, objective, start_day, daily_budget,
+        null::numeric as lifetime_budget, 'campaign' as budget_level, target_roas, target_cpa,
+        null::text as learning_state, null::text as url, load_id, loaded_at, line
     from {{ ref('stg_manual__campaigns') }}
     where load_id in (select finished_loads.load_id from finished_loads)
-    order by tenant_id asc, platform asc, campaign_id asc, snapshot_day asc, loaded_at desc, load_id desc, line desc
+    union all
+    select
+        entities.tenant_id, entities.platform, entities.level, entities.platform_id, loads.known_on as snapshot_day,
+        entities.account_id, entities.campaign_id, entities.adset_id, entities.name, entities.status,
+        entities.objective, (entities.started_at at time zone loads.timezone)::date as start_day,
+        entities.daily_budget, entities.lifetime_budget, entities.budget_level, entities.target_roas,
+        entities.target_cpa, entities.learning_state, entities.url, entities.load_id, entities.loaded_at, 0 as line
+    from ({{ of_platforms('entities') }}) as entities
+    inner join platform_loads as loads
+        on
+            entities.load_id = loads.load_id
+            and entities.tenant_id = loads.tenant_id
+            and entities.platform = loads.platform
+            and entities.account_id = loads.account_id
+    where entities.load_id = any(array(select p.load_id from platform_loads as p))
+),
+
+described as (          -- the newest load's description of an entity on a day
+    select distinct on (tenant_id, platform, level, platform_id, snapshot_day)
+        tenant_id, platform, level, platform_id, snapshot_day, account_id, campaign_id, adset_id, name, status,
+        objective, start_day, daily_budget, lifetime_budget, budget_level, target_roas, target_cpa, learning_state,
+        url, load_id
+    from descriptions
+    order by
+        tenant_id asc, platform asc, level asc, platform_id asc, snapshot_day asc, loaded_at desc, load_id desc,
+        line desc
 ),
 
 performance as materialized (
@@ -79,8 +137,12 @@ candidates as (
         described.objective,
         described.start_day,
         described.daily_budget,
+        described.lifetime_budget,
+        described.budget_level,
         described.target_roas,
         described.target_cpa,
+        described.learning_state,
+        described.url,
         coalesce(described.load_id, named.load_id) as load_id,
         described.tenant_id is not null as is_described
     from described
@@ -102,9 +164,8 @@ all_rows as (
     union all
     select
         tenant_id, platform, level, platform_id, snapshot_day, account_id, campaign_id, adset_id, name, status,
-        objective, start_day, daily_budget, null::numeric as lifetime_budget,
-        case when is_described then 'campaign' end as budget_level,
-        target_roas, target_cpa, null as learning_state, null as url, load_id, false as is_stored, is_described
+        objective, start_day, daily_budget, lifetime_budget, budget_level, target_roas, target_cpa, learning_state,
+        url, load_id, false as is_stored, is_described
     from candidates
 ),
 
@@ -180,11 +241,13 @@ final as (
             when stored.tenant_id is not null
                 then (
                     stored.name, stored.status, stored.objective, stored.start_day, stored.daily_budget,
-                    stored.target_roas, stored.target_cpa, stored.account_id
+                    stored.lifetime_budget, stored.budget_level, stored.target_roas, stored.target_cpa,
+                    stored.learning_state, stored.url, stored.account_id, stored.campaign_id, stored.adset_id
                 )
                 is distinct from (
-                    changed.name, changed.status, changed.objective, changed.start_day,
-                    changed.daily_budget, changed.target_roas, changed.target_cpa, changed.account_id
+                    changed.name, changed.status, changed.objective, changed.start_day, changed.daily_budget,
+                    changed.lifetime_budget, changed.budget_level, changed.target_roas, changed.target_cpa,
+                    changed.learning_state, changed.url, changed.account_id, changed.campaign_id, changed.adset_id
                 )
             when changed.is_described then changed.description_hash is distinct from changed.previous_hash
             else changed.name is distinct from changed.previous_name

@@ -14,7 +14,7 @@
 with
 
 new_coverage as materialized (
-    select coverage_id, load_id, tenant_id, platform, account_id, day, source
+    select coverage_id, load_id, tenant_id, platform, account_id, day, source, covered_at
     from {{ source('ops', 'coverage') }}
     where versioned_at is null and state in ('accepted', 'provisional')
 ),
@@ -97,25 +97,6 @@ hand_rows as (
         and covered.source = 'manual'
 ),
 
-arrived as (
-    select
-        tenant_id, platform, account_id, level, platform_id, day, known_on, 'file' as source, reported_on,
-        campaign_id, adset_id, currency, spend, impressions, clicks, link_clicks, conversions, conversion_value,
-        view_through_conversions, reach, frequency, false as is_withdrawn, load_id, coverage_id, line
-    from (
-        select * from file_rows
-        union all
-        select * from earlier_rows
-    ) as files
-    union all
-    select
-        tenant_id, platform, account_id, level, platform_id, day, null::date as known_on, 'manual' as source,
-        null::date as reported_on,
-        campaign_id, adset_id, currency, spend, impressions, clicks, link_clicks, conversions, conversion_value,
-        view_through_conversions, reach, frequency, is_withdrawn, load_id, coverage_id, hand_id as line
-    from hand_rows
-),
-
 touched_account_days as materialized (
     select distinct tenant_id, platform, account_id, day from new_coverage      -- several loads may cover one
 ),
@@ -128,7 +109,7 @@ stored as (
             select
                 v.tenant_id, v.platform, v.account_id, v.level, v.platform_id, v.day, v.known_on, v.source, v.reported_on,
                 v.campaign_id, v.adset_id, v.currency, v.spend, v.impressions, v.clicks, v.link_clicks, v.conversions,
-                v.conversion_value, v.view_through_conversions, v.reach, v.frequency, v.is_withdrawn, v.load_id
+                v.conversion_value, v.view_through_conversions, v.reach, v.frequency, v.events, v.is_withdrawn, v.load_id
             from {{ this }} as v
             where
                 v.tenant_id = touched.tenant_id and v.platform = touched.platform
@@ -144,6 +125,158 @@ stored as (
             and versions.day = covered.day
 ),
 
+-- A platform's load is known from the as-of day that it first serves: the newest day that was over in the account when
+-- it was asked for, or the day after the daily run that can no longer see it. A day that was not over is known on
+-- itself. Of several loads of one known day the newest counts.
+dated_coverage as (
+    select
+        covered.coverage_id, covered.load_id, covered.tenant_id, covered.platform, covered.account_id, covered.day,
+        accounts.currency,
+        greatest(
+            covered.day,
+            (covered.covered_at at time zone coalesce(accounts.timezone, tenants.timezone))::date - 1,
+            done_runs.as_of + 1
+        ) as known_on
+    from new_coverage as covered
+    inner join {{ source('tenancy', 'tenants') }} as tenants on covered.tenant_id = tenants.tenant_id
+    left join {{ source('tenancy', 'ad_accounts') }} as accounts
+        on
+            covered.tenant_id = accounts.tenant_id
+            and covered.platform = accounts.platform
+            and covered.account_id = accounts.account_id
+    left join done_runs on covered.tenant_id = done_runs.tenant_id
+    where
+        covered.source = 'api'
+        -- a load that was accepted only after a newer one had been taken in comes too late
+        and not exists (
+            select from {{ source('ops', 'coverage') }} as newer
+            where
+                newer.tenant_id = covered.tenant_id and newer.platform = covered.platform
+                and newer.account_id = covered.account_id and newer.day = covered.day
+                and newer.source = 'api' and newer.coverage_id > covered.coverage_id
+                and newer.versioned_at is not null and newer.state in ('accepted', 'provisional')
+        )
+),
+
+platform_coverage as materialized (
+    select distinct on (tenant_id, platform, account_id, day, known_on)
+        coverage_id, load_id, tenant_id, platform, account_id, day, currency, known_on
+    from dated_coverage
+    order by tenant_id asc, platform asc, account_id asc, day asc, known_on asc, coverage_id desc
+),
+
+platform_rows as materialized (
+    select
+        performance.tenant_id, performance.platform, performance.account_id, performance.level,
+        performance.platform_id, performance.day, covered.known_on, performance.campaign_id, performance.adset_id,
+        coalesce(performance.currency, covered.currency) as currency, performance.spend, performance.impressions,
+        performance.clicks, performance.link_clicks, performance.reach, performance.frequency, performance.events,
+        performance.load_id, covered.coverage_id
+    from ({{ of_platforms('performance') }}) as performance
+    inner join platform_coverage as covered
+        on
+            performance.load_id = covered.load_id
+            and performance.tenant_id = covered.tenant_id
+            and performance.platform = covered.platform
+            and performance.account_id = covered.account_id
+            and performance.day = covered.day
+    where performance.load_id = any(array(select p.load_id from platform_coverage as p))
+),
+
+-- Rows that a load brought and that could not be used: the platform has not taken them back.
+refused_keys as (
+    select tenant_id, load_id, day::text as day, platform_id
+    from ({{ of_platforms('refused') }}) as refused
+    where load_id = any(array(select p.load_id from platform_coverage as p))
+    union all
+    select quarantine.tenant_id, quarantine.load_id, of_day.value as day, of_id.value as platform_id
+    from {{ source('ops', 'quarantine') }} as quarantine
+    cross join lateral jsonb_each_text(quarantine.payload) as of_day
+    cross join lateral jsonb_each_text(quarantine.payload) as of_id
+    where
+        quarantine.load_id = any(array(select p.load_id from platform_coverage as p))
+        and of_day.value ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
+),
+
+appearances as (
+    select
+        tenant_id, platform, account_id, level, platform_id, day, known_on, campaign_id, adset_id, currency
+    from stored
+    where source = 'api'
+    union all
+    select
+        tenant_id, platform, account_id, level, platform_id, day, known_on, campaign_id, adset_id, currency
+    from platform_rows
+),
+
+-- A day that was covered again without a row it had: the platform took the row back.
+absent as (
+    select distinct on (covered.coverage_id, known.level, known.platform_id)
+        covered.tenant_id, covered.platform, covered.account_id, known.level, known.platform_id, covered.day,
+        covered.known_on, known.campaign_id, known.adset_id, known.currency, covered.load_id, covered.coverage_id
+    from platform_coverage as covered
+    inner join appearances as known
+        on
+            covered.tenant_id = known.tenant_id
+            and covered.platform = known.platform
+            and covered.account_id = known.account_id
+            and covered.day = known.day
+    where
+        known.known_on <= covered.known_on
+        and not exists (
+            select from platform_rows as present
+            where
+                present.coverage_id = covered.coverage_id and present.level = known.level
+                and present.platform_id = known.platform_id
+        )
+        and not exists (
+            select from refused_keys as refused
+            where
+                refused.tenant_id = covered.tenant_id and refused.load_id = covered.load_id
+                and refused.day = covered.day::text and refused.platform_id = known.platform_id
+        )
+    order by covered.coverage_id asc, known.level asc, known.platform_id asc, known.known_on desc
+),
+
+arrived as (
+    select
+        tenant_id, platform, account_id, level, platform_id, day, known_on, 'api' as source,
+        null::date as reported_on,
+        campaign_id, adset_id, currency, spend, impressions, clicks, link_clicks,
+        {{ chosen_figure('platform_rows', 'conversions') }} as conversions,
+        {{ chosen_figure('platform_rows', 'conversion_value') }} as conversion_value,
+        {{ chosen_figure('platform_rows', 'view_through_conversions') }} as view_through_conversions,
+        reach, frequency, events, false as is_withdrawn, load_id, coverage_id, 0 as line
+    from platform_rows
+    union all
+    select
+        tenant_id, platform, account_id, level, platform_id, day, known_on, 'api' as source,
+        null::date as reported_on,
+        campaign_id, adset_id, currency, null as spend, null as impressions, null as clicks, null as link_clicks,
+        null as conversions, null as conversion_value, null as view_through_conversions, null as reach,
+        null as frequency, null as events, true as is_withdrawn, load_id, coverage_id, 0 as line
+    from absent
+    union all
+    select
+        tenant_id, platform, account_id, level, platform_id, day, known_on, 'file' as source, reported_on,
+        campaign_id, adset_id, currency, spend, impressions, clicks, link_clicks, conversions, conversion_value,
+        view_through_conversions, reach, frequency, null::jsonb as events, false as is_withdrawn, load_id,
+        coverage_id, line
+    from (
+        select * from file_rows
+        union all
+        select * from earlier_rows
+    ) as files
+    union all
+    select
+        tenant_id, platform, account_id, level, platform_id, day, null::date as known_on, 'manual' as source,
+        null::date as reported_on,
+        campaign_id, adset_id, currency, spend, impressions, clicks, link_clicks, conversions, conversion_value,
+        view_through_conversions, reach, frequency, null::jsonb as events, is_withdrawn, load_id, coverage_id,
+        hand_id as line
+    from hand_rows
+),
+
 -- Sorting by one integer first is several times faster than by five texts; the texts decide where integers collide.
 all_rows as (
     select
@@ -151,14 +284,28 @@ all_rows as (
         hash_record_extended(row(tenant_id, platform, account_id, level, platform_id, day), 0) as key_hash,
         hash_record_extended(
             row(
-                campaign_id, adset_id, currency, spend, impressions, clicks, link_clicks, conversions,
-                conversion_value, view_through_conversions, reach, frequency, is_withdrawn
+                campaign_id, adset_id, currency, spend, impressions, clicks, link_clicks,
+                -- a platform's conversions are those of `events`, whichever event its account is judged by
+                case when source <> 'api' then conversions end,
+                case when source <> 'api' then conversion_value end,
+                case when source <> 'api' then view_through_conversions end,
+                events, reach, frequency, is_withdrawn
             ), 0
         ) as figures_hash
     from (
-        select *, 0::bigint as line, true as is_stored from stored
+        select
+            tenant_id, platform, account_id, level, platform_id, day, known_on, source, reported_on, campaign_id,
+            adset_id, currency, spend, impressions, clicks, link_clicks, conversions, conversion_value,
+            view_through_conversions, reach, frequency, events, is_withdrawn, load_id, coverage_id,
+            0::bigint as line, true as is_stored
+        from stored
         union all
-        select *, false as is_stored from arrived
+        select
+            tenant_id, platform, account_id, level, platform_id, day, known_on, source, reported_on, campaign_id,
+            adset_id, currency, spend, impressions, clicks, link_clicks, conversions, conversion_value,
+            view_through_conversions, reach, frequency, events, is_withdrawn, load_id, coverage_id, line,
+            false as is_stored
+        from arrived
     ) as both_kinds
 ),
 
@@ -187,7 +334,8 @@ dated as (
         end as known_on,
         counted.source, counted.reported_on, counted.campaign_id, counted.adset_id, counted.currency, counted.spend,
         counted.impressions, counted.clicks, counted.link_clicks, counted.conversions, counted.conversion_value,
-        counted.view_through_conversions, counted.reach, counted.frequency, counted.is_withdrawn, counted.load_id,
+        counted.view_through_conversions, counted.reach, counted.frequency, counted.events, counted.is_withdrawn,
+        counted.load_id,
         counted.key_hash, counted.figures_hash, counted.is_stored, counted.coverage_id, counted.line
     from counted
     left join done_runs on counted.tenant_id = done_runs.tenant_id
@@ -238,6 +386,7 @@ final as (
         view_through_conversions::numeric(20, 6) as view_through_conversions,
         reach,
         frequency::numeric as frequency,
+        events,
         is_withdrawn,
         case when (figures_hash is distinct from previous_hash) then load_id end as load_id
     from against_previous

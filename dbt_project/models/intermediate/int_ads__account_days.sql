@@ -29,6 +29,7 @@ accounts as (
 aged as (
     select
         covered.*,
+        accounts.conversion_event,
         coalesce(accounts.currency, as_of.currency) as currency,
         as_of.currency as reporting_currency,
         as_of.as_of,
@@ -57,10 +58,12 @@ final as (
         aged.source,
         aged.is_served,
         aged.is_complete,
+        aged.conversion_event,
+        aged.quality_score,
         case
             when not aged.is_served then 'withheld'
             when aged.source = 'manual' or aged.source = 'file' then 'final'
-            when aged.newest_state in ('provisional', 'withheld') then 'provisional'
+            when aged.newest_state in ('provisional', 'withheld') or not aged.is_complete then 'provisional'
             when
                 aged.as_of - aged.day < case aged.platform
                     {%- for platform, days in var('settling_days').items() %}

@@ -89,7 +89,7 @@ entities as (
     from descriptions as d
     inner join moments as m on d.tenant_id = m.tenant_id and d.moment = m.moment
     where
-        coalesce(d.start_day, '-infinity') <= m.moment_day
+        d.level <> 'account' and coalesce(d.start_day, '-infinity') <= m.moment_day
         and not exists (
             select from seen
             where
@@ -124,11 +124,17 @@ final as (
         case
             when entities.level in ('adset', 'ad') and parents.status in ('paused', 'ended', 'removed')
                 then parents.status
+            when entities.level = 'ad' and adsets.status in ('paused', 'ended', 'removed') then adsets.status
+            when states.status = 'active' and owners.status in ('paused', 'removed') then owners.status
             else states.status
         end as status,
         case
             when entities.level in ('adset', 'ad') and parents.status in ('paused', 'ended', 'removed')
                 then nullif(parents.status_from, '-infinity')
+            when entities.level = 'ad' and adsets.status in ('paused', 'ended', 'removed')
+                then nullif(adsets.status_from, '-infinity')
+            when states.status = 'active' and owners.status in ('paused', 'removed')
+                then nullif(owners.status_from, '-infinity')
             else coalesce(nullif(states.status_from, '-infinity'), descriptions.start_day)
         end as status_since,
         descriptions.objective,
@@ -172,6 +178,16 @@ final as (
             entities.tenant_id = parents.tenant_id and entities.moment = parents.moment
             and entities.platform = parents.platform and parents.level = 'campaign'
             and entities.campaign_id = parents.platform_id
+    left join states as adsets
+        on
+            entities.tenant_id = adsets.tenant_id and entities.moment = adsets.moment
+            and entities.platform = adsets.platform and adsets.level = 'adset'
+            and entities.adset_id = adsets.platform_id
+    left join states as owners
+        on
+            entities.tenant_id = owners.tenant_id and entities.moment = owners.moment
+            and entities.platform = owners.platform and owners.level = 'account'
+            and entities.account_id = owners.platform_id
 )
 
 select * from final

@@ -115,7 +115,7 @@ large_difference as (
             'ad_sum', ad_sum, 'campaign_total', campaign_total, 'account_total', account_total
         ) as evidence
     from reconciled
-    where abs(difference) > 0.02 * greatest(campaign_total, account_total)
+    where abs(difference) > 0.005 * greatest(campaign_total, account_total)
 ),
 
 final as (
