@@ -157,14 +157,17 @@ class Http:
                 self.usage.failed += 1
                 raise
             else:
-                pause = self.pace(answer.headers)
-                if pause > 0:
-                    if self.usage.waited + pause > self.patience.longest_wait:
-                        # The answer is in hand; what is announced for the next call becomes its problem.
-                        return result
-                    self.usage.waited += pause
-                    self.wait(pause)
+                # The answer is in hand: a pause beyond our patience becomes the next call's problem.
+                self.rest(self.pace(answer.headers))
                 return result
+
+    def rest(self, seconds: float) -> bool:
+        """Wait because the platform is busy; False, without waiting, where that is beyond our patience."""
+        if self.usage.waited + seconds > self.patience.longest_wait:
+            return False
+        self.usage.waited += seconds
+        self.wait(seconds)
+        return True
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless somebody cancels meanwhile."""
@@ -205,12 +208,24 @@ class Http:
                 raise TransientError(
                     f"{where} failed: {kind}.", "Check the network and the address; then try again."
                 ) from None
+        if _is_cut(response):
+            raise TransientError(
+                f"{where} failed: the answer was cut off.", "Check the network and the address; then try again."
+            )
         content = response.content
         try:
             data = orjson.loads(content)
         except orjson.JSONDecodeError:
             return Answer(response.status_code, response.headers, None, False)
         return Answer(response.status_code, response.headers, data, True)
+
+
+def _is_cut(response: requests.Response) -> bool:
+    """Whether fewer bytes came than were announced: urllib3 before 2 does not mind."""
+    announced = response.headers.get("Content-Length", "")
+    if not announced.isdigit() or response.raw is None:
+        return False
+    return int(response.raw.tell()) < int(announced)
 
 
 def _duration(seconds: float) -> str:

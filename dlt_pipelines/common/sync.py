@@ -80,12 +80,16 @@ class Refusal:
 
 @dataclass
 class Pull:
-    """What was read in one go. `days` counts the rows of facts by day, refused and repeated ones not among them."""
+    """What was read in one go. `days` counts the rows of facts by day, refused and repeated ones not among them.
+
+    `since`: the platform keeps nothing before this day; earlier days of the window were not answered.
+    """
 
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
     days: Counter[dt.date] = field(default_factory=Counter)
     refused: list[Refusal] = field(default_factory=list)
     rows_read: int = 0
+    since: dt.date | None = None
 
 
 @dataclass(frozen=True)
@@ -604,6 +608,8 @@ class _AccountSync:
         pulls.days += pull.days
         pulls.refused += pull.refused
         pulls.rows_read += pull.rows_read
+        if pull.since is not None:
+            pulls.since = max(pull.since, pulls.since or pull.since)
 
     def _read(self, connector: Connector, window: Window, spool: Spool, pulls: Pull) -> None:
         waiting = [window]
@@ -669,7 +675,9 @@ class _AccountSync:
                 self._reason(day, by_day[day], by_day[None]),
             )
             for day in window
+            if pulls.since is None or day >= pulls.since
         ]
+        result.days_total -= window.days - len(covered)
         rows = sum(spool.rows.values())
         with self.connection.transaction():
             coverage.publish(
@@ -686,13 +694,13 @@ class _AccountSync:
             self.connection.execute(
                 """
                 update ops.sync_state
-                set days_done = days_done + %s,
+                set days_total = %s, days_done = days_done + %s,
                     entities_at = case when %s then %s::timestamptz else entities_at end
                 where sync_id = %s
                 """,
-                (window.days, with_entities, self.now, self.sync_id),
+                (result.days_total, len(covered), with_entities, self.now, self.sync_id),
             )
-        result.days_done += window.days
+        result.days_done += len(covered)
         result.rows += sum(pulls.days.values())
         result.refused += len(refused)
 

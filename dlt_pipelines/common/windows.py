@@ -7,6 +7,7 @@ it had left the window (or on its last day) is closed for good; a day without a 
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,6 +65,12 @@ class Tier:
 def local_day(moment: dt.datetime, timezone: str) -> dt.date:
     """The calendar day at that moment in a time zone."""
     return moment.astimezone(ZoneInfo(timezone)).date()
+
+
+def months_before(day: dt.date, months: int) -> dt.date:
+    """The same day of an earlier month, or that month's last."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return dt.date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def is_due(

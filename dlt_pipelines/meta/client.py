@@ -17,13 +17,16 @@ import hmac
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
+from requests.structures import CaseInsensitiveDict
 
 from dlt_pipelines.common.errors import (
     AccessDeniedError,
+    AegisError,
     ContractError,
     PartialDataError,
     TooMuchDataError,
@@ -31,27 +34,32 @@ from dlt_pipelines.common.errors import (
 )
 from dlt_pipelines.common.http import Answer, Http
 from dlt_pipelines.common.tokens import Secret
+from dlt_pipelines.common.windows import Window, chunks
 from dlt_pipelines.meta import fields as f
 from dlt_pipelines.meta.errors import (
+    BatchTimeoutError,
     Judge,
-    NotReadyError,
     ReduceDataError,
-    ReportError,
     StaleCursorError,
     SyncTimeoutError,
     UnknownFieldError,
     UnreadableCreativeError,
-    error_of,
+    throttle,
+    utilisation,
 )
+from dlt_pipelines.meta.reports import Polling, Query, Reports
 
 Row = dict[str, Any]
 Page = list[Any]
 
 LADDER = (500, 250, 100, 50, 25, 10, 5, 1)
 ENTITY_PAGE, CREATIVE_PAGE, INSIGHTS_PAGE = 100, 50, 500
+REPORT_DAYS = 7  # of a run; several run side by side
 GROW_AFTER = 5
 RESTARTS = 3
+STATUSES = {"campaign": f.CAMPAIGN_STATUSES, "adset": f.ADSET_STATUSES, "ad": f.AD_STATUSES}
 IDS_A_CALL = 50
+BATCH = 50
 
 
 @dataclass(frozen=True)
@@ -63,16 +71,6 @@ class App:
 
 
 @dataclass(frozen=True)
-class Polling:
-    """How a report run is waited for, in seconds."""
-
-    start: float = 5.0
-    factor: float = 1.5
-    cap: float = 30.0
-    longest: float = 3600.0
-
-
-@dataclass(frozen=True)
 class Grant:
     """A token the platform issued. `expires_at` is None where it never ends or the platform did not say."""
 
@@ -81,7 +79,12 @@ class Grant:
 
 
 class Client:
-    """One token. `notes` collects what a person should know: dropped fields, another version."""
+    """One token.
+
+    notes         what a person should know: dropped fields, another version
+    throttle      percent that the reports' own header showed last
+    answered_at   the platform's clock at its last answer
+    """
 
     def __init__(
         self,
@@ -98,7 +101,9 @@ class Client:
         self.polling = polling or Polling()
         self.notes: list[str] = []
         self._judge = Judge()
-        self._clock = clock
+        self.clock = clock
+        self.throttle = 0.0
+        self.answered_at: dt.datetime | None = None
         self._dropped: set[str] = set()
 
     def __repr__(self) -> str:
@@ -106,7 +111,7 @@ class Client:
 
     # one call
 
-    def _call(
+    def call(
         self,
         method: str,
         path: str,
@@ -124,15 +129,75 @@ class Client:
     def _checked(self, answer: Answer) -> Any:
         served = answer.headers.get("facebook-api-version")
         if served and served != self.version:
-            self._note(f"Meta answered in version {served}, not {self.version}.")
+            self.note(f"Meta answered in version {served}, not {self.version}.")
+        self.throttle = throttle(answer.headers, self.throttle)
+        self.answered_at = _moment(answer.headers.get("Date")) or self.answered_at
         return self._judge(answer)
 
-    def _note(self, text: str) -> None:
+    def batch(self, account: str, addresses: Sequence[str]) -> list[Row | AegisError | None]:
+        """GET each address, up to 50 in a call: what it answers or its error; nothing where the platform never got
+        to it, also when asked again.
+        """
+        found: list[Row | AegisError | None] = [None] * len(addresses)
+        left, size = list(range(len(addresses))), BATCH
+        for _ in range(1 + RESTARTS):
+            skipped: list[int] = []
+            for begin in range(0, len(left), size):
+                part = left[begin : begin + size]
+                asked = [{"method": "GET", "relative_url": addresses[place]} for place in part]
+                try:
+                    elements = self.call("POST", "/", account, form={"batch": _json(asked)})
+                except BatchTimeoutError:
+                    # The rest of this round is asked for in smaller parts.
+                    size = max(1, size // 2)
+                    skipped += left[begin:]
+                    break
+                if not isinstance(elements, list) or len(elements) != len(part):
+                    raise PartialDataError(
+                        "Meta answered a batch with another number of answers.", "Try again later."
+                    )
+                skipped += [place for place, one in zip(part, elements, strict=True) if one is None]
+                for place, one in zip(part, elements, strict=True):
+                    if one is not None:
+                        found[place] = self._element(one)
+                self._heed([one for one in elements if one is not None])
+            left = skipped
+            if not left:
+                break
+        return found
+
+    def _element(self, element: Any) -> Row | AegisError:
+        """One answer of a batch, judged like one of its own."""
+        text = element.get("body") if isinstance(element, dict) else None
+        try:
+            data, is_json = orjson.loads(text or ""), True
+        except orjson.JSONDecodeError:
+            data, is_json = None, False
+        code = element.get("code") if isinstance(element, dict) else None
+        try:
+            judged = self._checked(
+                Answer(code if isinstance(code, int) else 500, _headers(element), data, is_json)
+            )
+        except AegisError as problem:
+            self.http.usage.failed += 1
+            return problem
+        if isinstance(judged, dict):
+            return judged
+        return ContractError("Meta answered with a list where an object was expected.", "Try again later.")
+
+    def _heed(self, elements: Sequence[Any]) -> None:
+        """Each answer of a batch is a call to the platform's mind, and has its own usage headers."""
+        self.http.usage.calls += max(0, len(elements) - 1)
+        fullest = max((_headers(one) for one in elements), key=utilisation, default=None)
+        if fullest is not None:
+            self.http.rest(self.http.pace(fullest))
+
+    def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
 
-    def _get(self, path: str, account: str = "", **params: Any) -> Row:
-        found = self._call("GET", path, account, params)
+    def get(self, path: str, account: str = "", **params: Any) -> Row:
+        found = self.call("GET", path, account, params)
         if not isinstance(found, dict):
             raise ContractError("Meta answered with a list where an object was expected.", "Try again later.")
         return found
@@ -148,16 +213,16 @@ class Client:
         seen: set[str] = set()
         restarts = 0
         while True:
-            asked = [name for name in fields if name not in self._dropped]
+            asked = self.known(fields)
             content = {**params, "limit": size}
             if asked:
                 content["fields"] = ",".join(asked)
             if after is not None:
                 content["after"] = after
             try:
-                answer = self._get(path, account, **content)
+                answer = self.get(path, account, **content)
             except UnknownFieldError as problem:
-                self._drop(problem, asked)
+                self.drop(problem, asked)
                 continue
             except StaleCursorError as problem:
                 restarts += 1
@@ -197,17 +262,21 @@ class Client:
                 return step
         raise TooMuchDataError(f"{problem.message} A page of one row is too much.", problem.hint) from None
 
-    def _drop(self, problem: UnknownFieldError, asked: Sequence[str]) -> None:
+    def known(self, fields: Sequence[str]) -> list[str]:
+        """These fields without those the platform has refused."""
+        return [name for name in fields if name not in self._dropped]
+
+    def drop(self, problem: UnknownFieldError, asked: Sequence[str]) -> None:
         known = [name for name in asked if name.partition("{")[0] == problem.field]
         if not known or problem.field in f.NEEDED:
             raise problem
         self._dropped.update(known)
-        self._note(f"Meta does not know the field {problem.field} any more: it is left out.")
+        self.note(f"Meta does not know the field {problem.field} any more: it is left out.")
 
     # who and what
 
     def me(self) -> Row:
-        return self._get("/me", fields="id,name")
+        return self.get("/me", fields="id,name")
 
     def accounts(self) -> list[Row]:
         """The ad accounts the token may see."""
@@ -219,11 +288,11 @@ class Client:
         return list(found.values())
 
     def account(self, account: str) -> Row:
-        asked = [name for name in f.entity_fields(f.ACCOUNTS) if name not in self._dropped]
+        asked = self.known(f.entity_fields(f.ACCOUNTS))
         try:
-            return self._get(f"/act_{account}", account, fields=",".join(asked))
+            return self.get(f"/act_{account}", account, fields=",".join(asked))
         except UnknownFieldError as problem:
-            self._drop(problem, asked)
+            self.drop(problem, asked)
             return self.account(account)
 
     def campaigns(self, account: str) -> Iterator[Page]:
@@ -241,7 +310,7 @@ class Client:
         try:
             yield from self.pages(path, account, fields, CREATIVE_PAGE)
         except UnreadableCreativeError:
-            self._note("Some creatives cannot be read in full: their stories are left out.")
+            self.note("Some creatives cannot be read in full: their stories are left out.")
             fewer = [name for name in fields if name not in ("object_story_spec", "asset_feed_spec")]
             yield from self.pages(path, account, fewer, CREATIVE_PAGE)
 
@@ -265,9 +334,9 @@ class Client:
         for begin in range(0, len(wanted), IDS_A_CALL):
             part = wanted[begin : begin + IDS_A_CALL]
             try:
-                answer = self._get("/", account, ids=",".join(part), fields=fields)
+                answer = self.get("/", account, ids=",".join(part), fields=fields)
             except (AccessDeniedError, ContractError):
-                self._note(f"{len(part)} deleted ads could not be read any more.")
+                self.note(f"{len(part)} deleted ads could not be read any more.")
                 continue
             yield [row for row in answer.values() if isinstance(row, dict)]
 
@@ -283,8 +352,9 @@ class Client:
         *,
         is_async: bool = False,
         conditions: Sequence[Mapping[str, Any]] = (),
+        fields: Sequence[str] | None = None,
     ) -> Iterator[Page]:
-        """Daily rows of a level, archived and deleted ads included.
+        """Daily rows of a level, archived and deleted ads included; `fields` other than the table's.
 
         Grain   object of the level and day (account's time zone); no delivery, no row
         Units   money in major units of the account's currency; every scalar is text
@@ -293,105 +363,25 @@ class Client:
         params: dict[str, Any] = {
             "level": level,
             "time_increment": 1,
-            "time_range": _json({"since": first.isoformat(), "until": last.isoformat()}),
+            "time_range": _days(Window(first, last)),
             "action_attribution_windows": _json(list(f.ATTRIBUTION_WINDOWS)),
         }
         filters = list(conditions)
-        if level == "ad":
-            filters.append(_status_condition("ad", f.AD_STATUSES))
-        elif level == "campaign":
-            filters.append(_status_condition("campaign", f.CAMPAIGN_STATUSES))
+        if level in STATUSES:
+            filters.append(_status_condition(level, STATUSES[level]))
         if filters:
             params["filtering"] = _json(filters)
-        fields = f.insight_fields(table, level)
+        asked = tuple(fields) if fields is not None else f.insight_fields(table, level)
         if not is_async:
             try:
-                yield from self.pages(f"/act_{account}/insights", account, fields, INSIGHTS_PAGE, **params)
+                yield from self.pages(f"/act_{account}/insights", account, asked, INSIGHTS_PAGE, **params)
                 return
             except SyncTimeoutError:
-                self._note("Meta took too long for a report: it was asked for asynchronously.")
-        yield from self._report(account, fields, params)
-
-    def _report(self, account: str, fields: Sequence[str], params: Mapping[str, Any]) -> Iterator[Page]:
-        """Asynchronously: submit, wait, fetch. A run that fails is submitted once more, then it is too much data."""
-        for attempt in (1, 2):
-            try:
-                run = self._submit(account, fields, params)
-                self._await(account, run)
-                yield from self._fetch(account, run)
-                return
-            except ReportError as problem:
-                if attempt == 2:
-                    raise TooMuchDataError(
-                        f"{problem.message} It failed twice.", "Ask for fewer days."
-                    ) from None
-
-    def _submit(self, account: str, fields: Sequence[str], params: Mapping[str, Any]) -> str:
-        while True:
-            asked = [name for name in fields if name not in self._dropped]
-            form = {**params, "fields": _json(asked)}
-            try:
-                answer = self._call("POST", f"/act_{account}/insights", account, form=form)
-            except UnknownFieldError as problem:
-                self._drop(problem, asked)
-                continue
-            run = answer.get("report_run_id") if isinstance(answer, dict) else None
-            if not isinstance(run, (str, int)) or isinstance(run, bool) or not str(run).isdigit():
-                raise ReportError("Meta took a report and gave no number for it.")
-            return str(run)
-
-    def _await(self, account: str, run: str) -> None:
-        """Until the run says completed and 100 %. Raises ReportError when it failed, was skipped, lost or too slow."""
-        pause, begun = self.polling.start, self._clock()
-        waited = 0.0
-        while True:
-            try:
-                state = self._get(f"/{run}", account)
-            except AccessDeniedError as problem:
-                if problem.code == "100/33":
-                    raise ReportError("Meta lost a report run.") from None
-                raise
-            status, percent = state.get("async_status"), state.get("async_percent_completion")
-            if status == "Job Completed" and percent == 100:
-                return
-            if status == "Job Failed":
-                raise self._failure(state)
-            if status == "Job Skipped":
-                raise ReportError("Meta skipped a report run.")
-            if max(waited, self._clock() - begun) >= self.polling.longest:
-                raise ReportError(f"A report run was not done after {self.polling.longest / 60:.0f} minutes.")
-            self.http.wait(pause)
-            waited += pause
-            pause = min(self.polling.cap, pause * self.polling.factor)
-
-    def _failure(self, state: Row) -> Exception:
-        """What a failed run means: too large, or worth another try."""
-        found = error_of(
-            {
-                "code": state.get("error_code"),
-                "error_subcode": state.get("error_subcode"),
-                "message": state.get("error_message") or "the report failed",
-            },
-            {},
+                self.note("Meta took too long for a report: it was asked for asynchronously.")
+        yield from Reports(self, account).read(
+            Query(asked, {**params, "time_range": _days(part)})
+            for part in chunks(Window(first, last), REPORT_DAYS)
         )
-        if isinstance(found, TooMuchDataError) or (
-            isinstance(found, ContractError) and state.get("error_code")
-        ):
-            return found
-        return ReportError(found.message)
-
-    def _fetch(self, account: str, run: str) -> Iterator[Page]:
-        """The run's rows; a run that is not ready after all is waited for a little longer."""
-        pause = self.polling.start
-        for patience in range(10):
-            try:
-                yield from self.pages(f"/{run}/insights", account, (), INSIGHTS_PAGE)
-                return
-            except NotReadyError:
-                if patience == 9:
-                    raise ReportError("Meta called a report done that cannot be fetched.") from None
-                self.http.wait(pause)
-                pause = min(self.polling.cap, pause * self.polling.factor)
 
     # consent
 
@@ -485,6 +475,24 @@ def proof(secret: Secret, token: Secret) -> str:
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _days(window: Window) -> str:
+    return _json({"since": window.first.isoformat(), "until": window.last.isoformat()})
+
+
+def _headers(element: Any) -> CaseInsensitiveDict[str]:
+    """The headers of an answer inside a batch, which come as a list of names and values."""
+    listed = element.get("headers") if isinstance(element, dict) else None
+    pairs = [each for each in listed or () if isinstance(each, dict)] if isinstance(listed, list) else []
+    return CaseInsensitiveDict({str(each.get("name")): str(each.get("value")) for each in pairs})
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
 
 
 def _status_condition(kind: str, statuses: Sequence[str]) -> dict[str, Any]:

@@ -14,21 +14,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dlt_pipelines.common import collector
 from dlt_pipelines.common.credentials import Credential
 from dlt_pipelines.common.errors import TooMuchDataError
 from dlt_pipelines.common.http import Http, Patience, Usage
 from dlt_pipelines.common.sync import Described, Pull
 from dlt_pipelines.common.tokens import Secret
-from dlt_pipelines.common.windows import Window
+from dlt_pipelines.common.windows import Window, local_day, months_before
 from dlt_pipelines.meta import fields as f
 from dlt_pipelines.meta.client import App, Client, Grant, Polling
-from dlt_pipelines.meta.errors import pace, utilisation
+from dlt_pipelines.meta.errors import TooOldError, pace, utilisation
+from dlt_pipelines.meta.ladder import Ladder
 from dlt_pipelines.meta.mapper import Mapper
 
 if TYPE_CHECKING:
     from dlt.sources import DltSource
 
-GROUP_ROWS = 5_000
+GROUP_ROWS = 2_000  # as dicts they take 15 kB each
 ASYNC_FROM_ROWS = 10_000  # expected rows of a window above which a report is asked for asynchronously
 HIDDEN = {"ARCHIVED", "DELETED"}
 SUSPENDED = {2, 100, 101}
@@ -118,7 +120,6 @@ class MetaConnector:
         self._account: dict[str, Any] = {}
         self._ads: set[str] | None = None
         self._live = 0
-        self._campaigns: list[str] = []
 
     def __repr__(self) -> str:
         return "MetaConnector(…)"
@@ -138,9 +139,7 @@ class MetaConnector:
     def entities(self, account: str) -> Pull:
         pull = Pull()
         _take(pull, Mapper(f.ACCOUNTS, account), [[self._account or self.client.account(account)]])
-        campaigns = Mapper(f.CAMPAIGNS, account)
-        _take(pull, campaigns, self.client.campaigns(account))
-        self._campaigns = _ids(pull, "campaigns", "campaign_id")
+        _take(pull, Mapper(f.CAMPAIGNS, account), self.client.campaigns(account))
         _take(pull, Mapper(f.ADSETS, account), self.client.adsets(account))
         _take(pull, Mapper(f.ADS, account), self.client.ads(account))
         self._ads = set(_ids(pull, "ads", "ad_id"))
@@ -149,19 +148,36 @@ class MetaConnector:
         return pull
 
     def facts(self, account: str, window: Window) -> Pull:
-        """Every ad's days, and the platform's own totals of them."""
+        """Every ad's days, and the platform's own totals of them. What it no longer keeps is left out, and said."""
+        try:
+            return self._facts(account, window)
+        except TooOldError:
+            since = self._oldest()
+            if since is None or since <= window.first:
+                raise
+        self.client.note(f"Meta keeps figures since {since} only.")
+        pull = Pull() if since > window.last else self._facts(account, Window(since, window.last))
+        pull.since = since
+        return pull
+
+    def _oldest(self) -> dt.date | None:
+        """The first day of 37 months, by the platform's own clock."""
+        now, zone = self.client.answered_at, self._account.get("timezone_name")
+        if now is None:
+            return None
+        return months_before(local_day(now, zone or "UTC"), f.HISTORY_MONTHS) + dt.timedelta(days=1)
+
+    def _facts(self, account: str, window: Window) -> Pull:
         pull = Pull()
         ads = Mapper(f.INSIGHTS, account, window)
         is_async = self._live * window.days > ASYNC_FROM_ROWS
         try:
             _take(pull, ads, self._report(account, window, "ad", f.INSIGHTS, is_async))
         except TooMuchDataError:
-            if window.days > 1 or not self._split_ids(account):
+            if window.days > 1:
                 raise
             pull, ads = Pull(), Mapper(f.INSIGHTS, account, window)
-            for campaign in self._campaigns:
-                condition = {"field": "campaign.id", "operator": "IN", "value": [campaign]}
-                _take(pull, ads, self._report(account, window, "ad", f.INSIGHTS, is_async, [condition]))
+            _take(pull, ads, Ladder(self.client, account, window.first, is_async=is_async).pages())
         pull.days = ads.days
         for level in ("campaign", "account"):
             totals = Mapper(f.TOTALS, account, window, level)
@@ -170,25 +186,9 @@ class MetaConnector:
         return pull
 
     def _report(
-        self,
-        account: str,
-        window: Window,
-        level: str,
-        table: f.Table,
-        is_async: bool,
-        conditions: Iterable[Mapping[str, Any]] = (),
+        self, account: str, window: Window, level: str, table: f.Table, is_async: bool
     ) -> Iterator[list[Any]]:
-        return self.client.insights(
-            account, window.first, window.last, level, table, is_async=is_async, conditions=list(conditions)
-        )
-
-    def _split_ids(self, account: str) -> list[str]:
-        """Campaigns to ask for one by one, where a single day of the whole account is too much."""
-        if not self._campaigns:
-            pull = Pull()
-            _take(pull, Mapper(f.CAMPAIGNS, account), self.client.campaigns(account))
-            self._campaigns = _ids(pull, "campaigns", "campaign_id")
-        return self._campaigns
+        return self.client.insights(account, window.first, window.last, level, table, is_async=is_async)
 
     def _add_missing_ads(self, account: str, pull: Pull) -> None:
         """Ads that have figures and stand on no edge any more."""
@@ -209,14 +209,15 @@ def _take(pull: Pull, mapper: Mapper, pages: Iterable[list[Any]]) -> None:
     """Pages through the mapper, a few thousand rows at a time."""
     tables = pull.tables.setdefault(mapper.table.name, [])
     group: list[Any] = []
-    for page in pages:
-        group += page
-        pull.rows_read += len(page)
-        if len(group) >= GROUP_ROWS:
+    with collector.paused():
+        for page in pages:
+            group += page
+            pull.rows_read += len(page)
+            if len(group) >= GROUP_ROWS:
+                tables.append(mapper.map(group))
+                group = []
+        if group:
             tables.append(mapper.map(group))
-            group = []
-    if group:
-        tables.append(mapper.map(group))
     pull.refused += mapper.refused
     mapper.refused = []
 

@@ -57,6 +57,14 @@ class UnknownFieldError(ContractError):
         self.field = field
 
 
+class TooOldError(ContractError):
+    """The window begins before what the platform keeps."""
+
+
+class BatchTimeoutError(VendorError):
+    """A batch took too long: a smaller one may do."""
+
+
 class UnreadableCreativeError(VendorError):
     """A story of this page cannot be read; without `object_story_spec` it can."""
 
@@ -155,7 +163,7 @@ TABLE: dict[tuple[int, int | None], Make] = {
         "The platform has blocked this app or person for its policies; only it can lift that."
     ),
     (613, None): _wait(300),
-    (960, None): _transient(),
+    (960, None): _is(BatchTimeoutError),
     (2500, None): _INVALID,
     (2601, None): _is(NotReadyError),
     (2635, None): _config(
@@ -163,7 +171,9 @@ TABLE: dict[tuple[int, int | None], Make] = {
     ),
     (2642, None): _is(StaleCursorError),
     (3001, None): _INVALID,
-    (3018, None): _config("Meta keeps 37 months; begin later with --from."),
+    (3018, None): lambda text, hits, headers: TooOldError(
+        text, "Meta keeps 37 months; begin later with --from."
+    ),
     (1404163, None): _suspended,
 }
 for _code in (80000, 80001, 80002, 80003, 80004, 80005, 80006, 80008, 80009, 80014):
@@ -299,6 +309,13 @@ _USAGE = {
     "X-Business-Use-Case-Usage": ("call_count", "total_cputime", "total_time"),
     "X-FB-Ads-Insights-Throttle": ("app_id_util_pct", "acc_id_util_pct"),
 }
+
+
+def throttle(headers: Mapping[str, str], before: float) -> float:
+    """Percent of the reports' own limit, as the newest answer that tells it says."""
+    name = "X-FB-Ads-Insights-Throttle"
+    found = _json_header(headers, name)
+    return max(_numbers(found, *_USAGE[name]), default=before) if found is not None else before
 
 
 def utilisation(headers: Mapping[str, str]) -> float:

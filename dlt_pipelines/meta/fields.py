@@ -22,7 +22,8 @@ DIALOG_URL = "https://www.facebook.com"
 API_VERSION = "v26.0"
 
 LOOKBACK_DAYS = 28
-HISTORY_DAYS = 1123  # 37 months; a day more is refused with code 3018
+HISTORY_MONTHS = 37
+HISTORY_DAYS = 1123  # never more than these months; days before are refused with code 3018
 WINDOW_DAYS = 28
 
 # The scopes of the consent, with the reason a person is told.

@@ -28,6 +28,8 @@ Row = dict[str, Any]
 _SIX = Decimal("0.000001")
 _LARGEST = Decimal(10) ** 14
 _BIGINT = 2**63
+# Arrow's own pool gives memory back and takes it again for every group: a third of the time of mapping.
+_POOL = pa.system_memory_pool()
 
 
 class BadValueError(ValueError):
@@ -177,11 +179,14 @@ class Mapper:
         kind = column.kind
         try:
             if kind == "json":
+                array = pa.array(_json_texts(values), pa.string(), memory_pool=_POOL)
+                if not _holds(array, b"\\u0000"):
+                    return array
                 return pa.array([None if value is None else _json(value) for value in values], pa.string())
             if kind in ("text", "id"):
-                return _plain(pa.array(values, pa.string()))
+                return _plain(pa.array(values, pa.string(), memory_pool=_POOL))
             if kind in ("count", "amount"):
-                return _numbers(pa.array(values, pa.string()), kind)
+                return _numbers(pa.array(values, pa.string(), memory_pool=_POOL), kind)
             if kind == "day":
                 return pa.array(values, pa.string()).cast(pa.date32())
         except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError):
@@ -200,6 +205,12 @@ class Mapper:
         return pa.array(found, TYPES[column.kind])
 
 
+def _json_texts(values: Sequence[Any]) -> list[bytes | None]:
+    """Each value as JSON text."""
+    dumps = orjson.dumps
+    return [None if value is None else dumps(value) for value in values]
+
+
 _ZERO = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -212,13 +223,19 @@ def _json(value: Any) -> str:
 
 def _plain(array: Any) -> Any:
     """Postgres cannot hold a zero character in a text."""
-    if len(array) and pc.any(pc.match_substring(array, "\x00")).as_py():
+    if _holds(array, b"\x00"):
         return pc.replace_substring(array, "\x00", "")
     return array
 
 
+def _holds(array: Any, sign: bytes) -> bool:
+    """Whether any text of an array holds these bytes: one search through all of them at once."""
+    content = array.buffers()[2]
+    return content is not None and sign in content.to_pybytes()
+
+
 def _numbers(array: Any, kind: str) -> Any:
-    return array.cast(TYPES[kind])
+    return array.cast(TYPES[kind], memory_pool=_POOL)
 
 
 # -- one value ----------------------------------------------------------------------------------------------

@@ -328,7 +328,7 @@ def test_nothing_a_run_wrote_holds_a_token(
 # -- killed -------------------------------------------------------------------------------------------------
 
 STAGES = {
-    "paging": "import dlt_pipelines.meta.client as m; patch(m.Client, '_get')",
+    "paging": "import dlt_pipelines.meta.client as m; patch(m.Client, 'get')",
     "mapping": "import dlt_pipelines.meta.mapper as m; patch(m.Mapper, 'map')",
     "packaging": "import dlt_pipelines.common.stamp as m; patch(m, 'stamp')",
     "loading": "import dlt_pipelines.run as m; patch(m, '_confirm')",
