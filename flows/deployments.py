@@ -1,4 +1,4 @@
-"""Register the deployments of prefect.yaml on the server PREFECT_API_URL names: `python -m flows.deployments TIMEZONE…`.
+"""Register the deployments of prefect.yaml on the server PREFECT_API_URL names: `python -m flows.deployments ZONE…`.
 
 The daily run gets one schedule per time zone, at the hour its schedule in prefect.yaml says, of the tenants there.
 Registering again replaces what was registered; a schedule that was paused on the page stays paused.

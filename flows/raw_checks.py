@@ -85,9 +85,7 @@ class RawChecks:
             raise ChecksFailedError(
                 f"{facts.name}: {found} account-days were counted of {account_days} to judge"
             )
-        return Counter(
-            {check: each["unexpected_count"] for check, each in result.items() if each["unexpected_count"]}
-        )
+        return Counter({check: each["unexpected_count"] for check, each in result.items() if each["unexpected_count"]})
 
     def _expected(self, facts: RawFacts, account_days: int) -> list[Expectation]:
         e = self._gx.expectations
@@ -177,7 +175,7 @@ def opened(url: str, folder: Path) -> Iterator[RawChecks]:
     """great-expectations on this database, whose pages will lie in `folder`. Nothing reports home."""
     os.environ |= QUIET
     import great_expectations as gx
-    import great_expectations.expectations
+    import great_expectations.expectations  # noqa: F401
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
@@ -212,9 +210,7 @@ def _words(problem: Mapping[str, Any]) -> str:
     """The first line of an exception; great-expectations keeps one, or one per metric."""
     message = problem.get("exception_message")
     if message is None:
-        message = next(
-            (each.get("exception_message") for each in problem.values() if isinstance(each, dict)), None
-        )
+        message = next((each.get("exception_message") for each in problem.values() if isinstance(each, dict)), None)
     return str(message or "no reason given").splitlines()[0][:300]
 
 

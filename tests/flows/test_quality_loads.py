@@ -112,7 +112,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(warehouse: Any, one_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Desk:
+def desk(
+    warehouse: Any, one_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Desk:
     monkeypatch.setenv("AEGIS_DATA_DIR", str(tmp_path))
     one_server.emulator.reset()
     token = one_server.emulator.meta.tokens.issue("agency")
@@ -182,9 +184,7 @@ def test_what_a_fault_leads_to(
     assert found == state
     assert words is None if reason is None else reason in str(words)
     kinds = set(desk.findings())
-    assert ("ads_and_totals_differ" in kinds) == (
-        state == "provisional" and "of the platform's own" in str(words)
-    )
+    assert ("ads_and_totals_differ" in kinds) == (state == "provisional" and "of the platform's own" in str(words))
     assert kinds - {"ads_and_totals_differ"} == ({finding} if finding else set())
     assert desk.judge() == QualityResult(0, 0, 0)
     assert desk.states() == [(AS_OF, state, words)] and set(desk.findings()) == kinds
@@ -270,7 +270,9 @@ def test_each_day_is_judged_by_itself_and_a_good_pull_replaces_it(desk: Desk) ->
     for number, (statement, _, _) in enumerate(SPOILED):
         if statement:
             only = f" and account_id = '{ACCOUNT}'"
-            desk.change(statement.format(day=f"{first + number * DAY}'{only} and '' = '"))
+            desk.change(
+                statement.format(day=f"{first + number * DAY}'{only} and '' = '")
+            )
     # While the day runs, a total that is ahead of the ads is no reason to withhold it.
     desk.change(f"update raw_meta.insights_totals set spend = spend * 2 where day = '{TODAY}'")
     result = desk.judge()
@@ -348,10 +350,7 @@ def test_great_expectations_and_sql_must_agree(desk: Desk) -> None:
     desk.pull()
     desk.change("update raw_meta.insights set currency = null")
     ((definition,),) = desk.warehouse.rows("select pg_get_functiondef('ops.raw_failures()'::regprocedure)")
-    for old, new in (
-        ("'without:' || w.key", "'with:' || w.key"),
-        ("w.value::bigint > 0", "w.value::bigint > 99"),
-    ):
+    for old, new in (("'without:' || w.key", "'with:' || w.key"), ("w.value::bigint > 0", "w.value::bigint > 99")):
         assert old in definition
         desk.change(definition.replace(old, new))
         with pytest.raises(QualityError, match="count failing account-days differently"):
@@ -372,7 +371,9 @@ def test_great_expectations_and_sql_must_agree(desk: Desk) -> None:
         ("alter table raw_meta.ads drop column creative_id", "raw_meta.ads.creative_id is missing"),
     ],
 )
-def test_other_columns_than_declared_judge_nothing(desk: Desk, change: str, words: str) -> None:
+def test_other_columns_than_declared_judge_nothing(
+    desk: Desk, change: str, words: str
+) -> None:
     desk.pull()
     desk.change("set role aegis_loader; " + change)
     other = desk.warehouse.add_tenant("Files")
@@ -423,11 +424,7 @@ def test_what_is_compared_are_columns_of_both_tables() -> None:
     columns = META.columns()
     for facts in META.facts:
         named = {*facts.key, *facts.required, *facts.not_negative, *facts.compared}
-        named |= {
-            name
-            for name in (facts.spend, facts.impressions, facts.clicks, facts.actions, facts.reach)
-            if name
-        }
+        named |= {name for name in (facts.spend, facts.impressions, facts.clicks, facts.actions, facts.reach) if name}
         assert named <= set(columns[facts.name])
         assert set(facts.compared) <= set(facts.not_negative), "sums are counted once"
         if facts.totals:
