@@ -1,6 +1,7 @@
-"""The demo: tenants of the synthetic world, loaded through the very imports that real files go through.
+"""The demo: tenants of the synthetic world, loaded the very ways that real figures come: by API and by file.
 
-A demo tenant is marked `is_demo` and has the world's fixed id. Its as-of day is chosen when it is loaded and moves only
+Accounts of platforms with a connector are connected to the emulator and synced (demo_vendors.py), all others are
+imported from files. A demo tenant is marked `is_demo` and has the world's fixed id. Its as-of day is chosen when it is loaded and moves only
 by `advance`; nothing of it depends on the clock after that. `remove` deletes it completely.
 
 Raises  AegisError where real tenants share the database (exchange rates belong to all, and the demo's are invented)
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
     import psycopg
 
     from aegis.database import Database
+    from emulator.server import Server
     from emulator.world import World
 
 SEED = 7
 HISTORY_DAYS = 130
-VERSION_DAYS = 45  # how long the demo pretends to have been pulled daily: what the maturity curve needs
+VERSION_DAYS = 45  # how long the demo pretends to have been pulled: what the maturity curve needs
+READ_EVERY = (
+    7  # days between two pulls by API meanwhile: enough for the curve, where daily ones would take minutes
+)
+READ_AGAIN = 28  # days of such a pull: what the platform restates
 FILES = "aegis-demo-"  # names of its files in the import log, by which remove finds its rates
 EVERYBODY = "00000000-0000-0000-0000-000000000000"
 
@@ -132,11 +138,22 @@ def load(database: Database, as_of: date | None = None, progress: Progress = lam
 
     _make_tenants(database, world)
     progress(f"Writing {HISTORY_DAYS} days of the synthetic world")
+    from aegis import demo_vendors
     from emulator.world.export import write_history
 
+    watched = last - timedelta(days=VERSION_DAYS - 1)
     with _folder() as folder:
-        files = write_history(world, folder, first, last, known_from=last - timedelta(days=VERSION_DAYS - 1))
-        rows, account_days = _import(database, files, progress, last)
+        files = write_history(world, folder, first, last, known_from=watched)
+        rows, account_days = _import(database, _without_api(world, files), progress, last)
+    with demo_vendors.serving(database, SEED, last) as server:
+        demo_vendors.connect(database, server)
+        mornings = demo_vendors.mornings(watched, last, READ_EVERY)
+        for day in mornings:
+            progress(f"Reading {', '.join(_names(world))} as of {day}")
+            is_between = day not in (mornings[0], last)
+            begin = max(first, day - timedelta(days=READ_AGAIN - 1)) if is_between else first
+            rows += _read(database, server, begin, day)
+    account_days += _read_days(database)
     _configure(database, world)
     _allocate_budgets(database, world, last)
     _set_as_of(database, last)
@@ -149,18 +166,23 @@ def advance(database: Database, days: int = 1, progress: Progress = lambda _: No
     if not before.is_loaded or before.as_of is None or before.first_day is None:
         raise AegisError("The demo is not loaded.", "Load it with `aegis demo load`.")
     _refuse_company(before)
+    from aegis import demo_vendors
     from emulator.world.export import write_increment
 
     world = _world()
     rows = account_days = 0
     day = before.as_of
-    for _ in range(days):
-        day += timedelta(days=1)
-        with _folder() as folder:
-            files = write_increment(world, folder, day, first_day=before.first_day)
-            more = _import(database, files, progress, day)
-        rows, account_days = rows + more[0], account_days + more[1]
-        _set_as_of(database, day)
+    with demo_vendors.serving(database, SEED, day) as server:
+        demo_vendors.connect(database, server)  # a demo of an older Aegis came by file only
+        for _ in range(days):
+            day += timedelta(days=1)
+            with _folder() as folder:
+                files = write_increment(world, folder, day, first_day=before.first_day)
+                more = _import(database, _without_api(world, files), progress, day)
+            progress(f"Reading {', '.join(_names(world))} as of {day}")
+            rows, account_days = rows + more[0], account_days + more[1]
+            rows += _read(database, server, before.first_day, day)
+            _set_as_of(database, day)
     return Loaded(len(before.tenants), rows, account_days, day)
 
 
@@ -272,6 +294,51 @@ def _import(database: Database, files: dict[str, Path], progress: Progress, newe
         line, reason = result.refused[0]
         raise AegisError(f"A row of the demo was refused (line {line}: {reason}).", "This is a bug in Aegis.")
     return result.rows_imported, result.coverage_days
+
+
+def _without_api(world: World, files: dict[str, Path]) -> dict[str, Path]:
+    """The files without what the platforms' APIs bring."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from aegis.demo_vendors import platforms
+
+    for path in files.values():
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+            pq.write_table(
+                table.filter(pc.invert(pc.is_in(table["platform"], pa.array(platforms(world))))), path
+            )
+    return files
+
+
+def _names(world: World) -> list[str]:
+    from aegis.demo_vendors import platforms
+
+    return [name.capitalize() for name in platforms(world)]
+
+
+def _read(database: Database, server: Server, first: date, day: date) -> int:
+    """Sync the demo's accounts on the morning after `day`, as a scheduled run would have."""
+    from aegis import demo_vendors
+    from dlt_pipelines.common.windows import Window
+
+    server.emulator.clock.set_as_of(day)
+    return demo_vendors.must_be_fine(demo_vendors.read(database, server, period=Window(first, day)))
+
+
+def _read_days(database: Database) -> int:
+    """Account-days of the demo that came by API, every pull counted."""
+    with database.connect("owner") as connection:
+        row = connection.execute(
+            """
+            select count(*) from ops.coverage as c
+            inner join tenancy.tenants as t on c.tenant_id = t.tenant_id
+            where t.is_demo and c.source = 'api'
+            """
+        ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _has_rows(path: Path) -> bool:
