@@ -416,7 +416,14 @@ def _calendar(session: psycopg.Connection[dict[str, Any]], run: TenantRun) -> di
         cross join lateral (
             select min(c.day) as first_day, max(c.day) as newest_day
             from ops.coverage as c
+            left join tenancy.ad_accounts as a
+                on c.tenant_id = a.tenant_id and c.platform = a.platform and c.account_id = a.account_id
             where c.tenant_id = t.tenant_id and c.state <> 'withheld'
+                -- a platform asked while the day was not over has told a part of it
+                and not (
+                    c.source = 'api'
+                    and (c.covered_at at time zone coalesce(a.timezone, t.timezone))::date <= c.day
+                )
         ) as c
         where t.tenant_id = %s
         """,

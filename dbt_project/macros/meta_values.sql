@@ -72,7 +72,7 @@
                 case
                     when figure.value ~ case listed.kind
                         when 'value' then '^-?[0-9]{1,12}([.][0-9]{1,20})?$' else '^[0-9]{1,12}([.][0-9]{1,20})?$'
-                    end then figure.value::numeric
+                    end then round(figure.value::numeric, 6)
                 end as figure
             from listed
             cross join lateral json_each_text(

@@ -174,3 +174,19 @@ def test_the_unit_tests_pass(deployed: Any) -> None:
     )
     assert not result.failures, [f"{n.name}: {n.message}" for n in result.failures]
     assert sum(node.kind == "unit_test" for node in result.nodes) >= 10
+
+
+def test_a_platform_is_a_word_a_connector_and_a_staging_folder() -> None:
+    from dlt_pipelines import registry
+
+    platforms = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["platforms"]
+    staging = PROJECT / "models" / "staging"
+    folders = {folder.name for folder in staging.iterdir() if folder.is_dir()} - {"manual"}
+    assert set(platforms) == folders == set(registry.with_api())
+    views = (
+        "accounts", "campaigns", "adsets", "ads", "performance_daily", "performance_totals",
+        "performance_daily__refused", "performance_totals__refused",
+    )  # fmt: skip
+    for platform in platforms:
+        missing = [one for one in views if not (staging / platform / f"stg_{platform}__{one}.sql").exists()]
+        assert not missing, f"{platform}: {missing}"

@@ -37,6 +37,15 @@ descriptions as (       -- newest by the moment; before the first one, the first
         case when s.snapshot_day <= m.moment_day then m.moment_day - s.snapshot_day else s.snapshot_day - m.moment_day end
 ),
 
+addresses as (      -- a platform no longer says where a deleted ad led
+    select distinct on (m.tenant_id, m.moment, s.platform, s.level, s.platform_id)
+        m.tenant_id, m.moment, s.platform, s.level, s.platform_id, s.url
+    from snapshots as s
+    inner join moments as m on s.tenant_id = m.tenant_id
+    where s.url is not null and s.snapshot_day <= m.moment_day
+    order by m.tenant_id, m.moment, s.platform, s.level, s.platform_id, s.snapshot_day desc
+),
+
 names as (
     select distinct on (m.tenant_id, m.moment, s.platform, s.level, s.platform_id)
         m.tenant_id, m.moment, s.platform, s.level, s.platform_id, s.account_id, s.campaign_id, s.adset_id, s.name
@@ -151,7 +160,7 @@ final as (
         states.learning_state,
         entities.first_day,
         entities.last_day,
-        descriptions.url
+        coalesce(descriptions.url, addresses.url) as url
     from entities
     left join accounts
         on
@@ -168,6 +177,11 @@ final as (
             entities.tenant_id = descriptions.tenant_id and entities.moment = descriptions.moment
             and entities.platform = descriptions.platform and entities.level = descriptions.level
             and entities.platform_id = descriptions.platform_id
+    left join addresses
+        on
+            entities.tenant_id = addresses.tenant_id and entities.moment = addresses.moment
+            and entities.platform = addresses.platform and entities.level = addresses.level
+            and entities.platform_id = addresses.platform_id
     left join states
         on
             entities.tenant_id = states.tenant_id and entities.moment = states.moment
