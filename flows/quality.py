@@ -72,7 +72,10 @@ def judge_loads(connections: Connections) -> QualityResult:
         pending = [
             name
             for (name,) in session.execute(
-                "select distinct platform from ops.coverage where state = 'pending' and source = 'api' order by platform"
+                """
+                select distinct platform from ops.coverage where state = 'pending' and source = 'api'
+                order by platform
+                """
             )
         ]
         if not pending:
@@ -81,7 +84,7 @@ def judge_loads(connections: Connections) -> QualityResult:
             pages = _check(connections, pending)
         except QualityError:
             raise
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001  whatever broke: the days stay pending, and the run says so
             raise QualityError(
                 f"The figures of {', '.join(pending)} could not be checked: {_said(problem, connections)}. "
                 "They stay pending.",
@@ -91,7 +94,7 @@ def judge_loads(connections: Connections) -> QualityResult:
             "select accepted, withheld, findings, provisional from ops.judge_api_coverage()"
         ).fetchone()
     assert row is not None
-    return QualityResult(*row, pages)
+    return replace(QualityResult(*row), pages=pages)
 
 
 def has_news(connections: Connections) -> bool:
@@ -127,7 +130,7 @@ def _check(connections: Connections, platforms: Sequence[str]) -> Path:
                     raise QualityError(
                         f"The raw tables of {name} are not as declared: {'; '.join(wrong[:5])}"
                         f"{f' and {len(wrong) - 5} more' if len(wrong) > 5 else ''}. Its days stay pending.",
-                        "`aegis deploy` brings the schema to this checkout's state; `aegis validate` says what differs.",
+                        "`aegis deploy` brings the schema to this checkout's state; `aegis validate` proves it.",
                     )
             declared = [facts for name in platforms for facts in PLATFORMS[name].facts]
             account_days, said = _observe(connections, declared)
@@ -156,7 +159,10 @@ def _observe(
         )
         account_days = dict(
             session.execute(
-                "select platform, count(*) from ops.coverage where state = 'pending' and source = 'api' group by platform"
+                """
+                select platform, count(*) from ops.coverage where state = 'pending' and source = 'api'
+                group by platform
+                """
             ).fetchall()
         )
         failing: dict[str, Counter[str]] = {}

@@ -7,6 +7,7 @@ is something to judge. Its pages lie in `data_docs/` of the data folder, for the
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 from collections import Counter
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.expectations import PLATFORMS, RawFacts
+from flows.raw_pages import Page, make_local
 
 if TYPE_CHECKING:
     from great_expectations import Checkpoint, ExpectationSuite
@@ -41,6 +43,7 @@ class RawChecks:
         self._context = context
         self._source = source
         self._gx = gx
+        self._pages: list[Page] = []
         self.folder = folder
 
     def columns_that_differ(self, platform: str) -> list[str]:
@@ -85,7 +88,9 @@ class RawChecks:
             raise ChecksFailedError(
                 f"{facts.name}: {found} account-days were counted of {account_days} to judge"
             )
-        return Counter({check: each["unexpected_count"] for check, each in result.items() if each["unexpected_count"]})
+        return Counter(
+            {check: each["unexpected_count"] for check, each in result.items() if each["unexpected_count"]}
+        )
 
     def _expected(self, facts: RawFacts, account_days: int) -> list[Expectation]:
         e = self._gx.expectations
@@ -140,8 +145,8 @@ class RawChecks:
     ) -> dict[str, Any]:
         """Results by check. Raises ChecksFailedError where an expectation could not be looked at."""
         suite: ExpectationSuite = self._context.suites.add(self._gx.ExpectationSuite(name=name))
-        for each in expectations:
-            suite.add_expectation(each)
+        for expectation in expectations:
+            suite.add_expectation(expectation)
         batch = self._source.add_query_asset(name, query=query).add_batch_definition_whole_table("pending")
         definition = self._context.validation_definitions.add(
             self._gx.ValidationDefinition(name=name, data=batch, suite=suite)
@@ -152,9 +157,13 @@ class RawChecks:
             result_format={"result_format": "COMPLETE", "unexpected_index_column_names": index},
         )
         result: CheckpointResult = self._context.checkpoints.add(checkpoint).run()
+        (done,) = result.run_results.values()
+        self._pages.append(Page(name, len(done.results), sum(not each.success for each in done.results)))
         found: dict[str, Any] = {}
-        for each in next(iter(result.run_results.values())).results:
-            check = each.expectation_config.meta["check"]
+        for each in done.results:
+            config = each.expectation_config
+            assert config is not None and config.meta is not None, name
+            check = config.meta["check"]
             problem = each.exception_info or {}
             if problem.get("raised_exception", True):
                 raise ChecksFailedError(f"{name}: {check} could not be looked at: {_words(problem)}")
@@ -168,14 +177,15 @@ class RawChecks:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, mode=0o700)
         self._context.build_data_docs()
+        make_local(self.folder, self._pages, f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC")
 
 
 @contextmanager
 def opened(url: str, folder: Path) -> Iterator[RawChecks]:
     """great-expectations on this database, whose pages will lie in `folder`. Nothing reports home."""
-    os.environ |= QUIET
+    os.environ |= QUIET  # whatever was set: it must not report home
     import great_expectations as gx
-    import great_expectations.expectations  # noqa: F401
+    import great_expectations.expectations
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
@@ -186,7 +196,6 @@ def opened(url: str, folder: Path) -> Iterator[RawChecks]:
         SITE,
         {
             "class_name": "SiteBuilder",
-            "show_how_to_buttons": False,
             "store_backend": {
                 "class_name": "TupleFilesystemStoreBackend",
                 "base_directory": str(folder),
@@ -210,7 +219,9 @@ def _words(problem: Mapping[str, Any]) -> str:
     """The first line of an exception; great-expectations keeps one, or one per metric."""
     message = problem.get("exception_message")
     if message is None:
-        message = next((each.get("exception_message") for each in problem.values() if isinstance(each, dict)), None)
+        message = next(
+            (each.get("exception_message") for each in problem.values() if isinstance(each, dict)), None
+        )
     return str(message or "no reason given").splitlines()[0][:300]
 
 

@@ -137,30 +137,48 @@ begin
 
         totals as (%7$s),
 
-        gaps as (           -- of the figures compared, the one that is furthest from the platform's own total
-            select distinct on (a.load_id, a.tenant_id, a.account_id, a.day)
-                a.load_id, a.tenant_id, a.account_id, a.day, m.key as measure, f.ads, f.total,
+        limits as (
+            select m.finding_gap, m.withheld_gap
+            from ops.quality_limits as m
+            where m.platform in ($1 ->> 'platform', 'all')
+            order by m.platform = 'all'
+            limit 1
+        ),
+
+        compared as (
+            select
+                t.load_id, t.tenant_id, t.account_id, t.day, m.figure, m.place, coalesce(o.rows, 0) as rows,
+                coalesce((o.sums ->> m.figure)::numeric, 0) as ads,
+                greatest((t.figures -> m.figure ->> 0)::numeric, (t.figures -> m.figure ->> 1)::numeric) as total
+            from totals as t
+            left join arrived as o
+                on t.load_id = o.load_id and t.tenant_id = o.tenant_id and t.account_id = o.account_id and t.day = o.day
+            cross join lateral jsonb_array_elements_text($1 -> 'compared') with ordinality as m (figure, place)
+        ),
+
+        measured as (
+            select
+                c.*,
                 case
-                    when f.ads = f.total then 0
-                    when f.total = 0 then 1
-                    else least(greatest(abs(f.total - f.ads) - f.rounding, 0) / f.total, 1)
+                    when c.ads = c.total then 0
+                    when c.total = 0 then 1
+                    else least(greatest(
+                        abs(c.total - c.ads)
+                        - case when c.figure = $1 ->> 'spend' then c.rows * ($1 ->> 'rounding')::numeric else 0 end,
+                        0
+                    ) / c.total, 1)
                 end as gap
-            from (
-                select t.load_id, t.tenant_id, t.account_id, t.day, t.figures, o.rows, o.sums
-                from totals as t
-                left join arrived as o
-                    on t.load_id = o.load_id and t.tenant_id = o.tenant_id and t.account_id = o.account_id and t.day = o.day
-            ) as a
-            cross join lateral jsonb_each(a.figures) as m (key, value)
-            cross join lateral (
-                select
-                    coalesce((a.sums ->> m.key)::numeric, 0) as ads,
-                    greatest((m.value ->> 0)::numeric, (m.value ->> 1)::numeric) as total,
-                    case when m.key = $1 ->> 'spend' then coalesce(($1 ->> 'rounding')::numeric, 0) else 0 end
-                    * coalesce(a.rows, 0) as rounding
-            ) as f
-            where f.total is not null
-            order by a.load_id, a.tenant_id, a.account_id, a.day, gap desc, m.key = $1 ->> 'spend' desc, m.key
+            from compared as c
+            where c.total is not null
+        ),
+
+        gaps as (           -- the first of the figures in the order declared, unless a later one is worse by a limit
+            select distinct on (m.load_id, m.tenant_id, m.account_id, m.day) m.*
+            from measured as m
+            cross join limits as l
+            order by
+                m.load_id, m.tenant_id, m.account_id, m.day, m.gap > l.withheld_gap desc, m.gap > l.finding_gap desc,
+                m.place
         ),
 
         refused as (
@@ -180,7 +198,7 @@ begin
             coalesce(o.odd_rows, '{}'),
             o.new_fields,
             case when $1 ->> 'totals' is not null and g.gap is null then coalesce(o.rows, 0) else 0 end,
-            round(g.gap, 6), g.measure, g.ads, g.total, l.finding_gap, l.withheld_gap,
+            round(g.gap, 6), g.figure, g.ads, g.total, l.finding_gap, l.withheld_gap,
             p.reason, q.reason,
             o.score
         from pending as p
@@ -189,10 +207,7 @@ begin
         left join gaps as g
             on p.load_id = g.load_id and p.tenant_id::text = g.tenant_id and p.account_id = g.account_id and p.day = g.day
         left join refused as q on p.load_id = q.load_id and p.day::text = q.day
-        cross join (
-            select m.finding_gap, m.withheld_gap from ops.quality_limits as m
-            where m.platform in ($1 ->> 'platform', 'all') order by m.platform = 'all' limit 1
-        ) as l
+        cross join limits as l
         $query$,
         keys, coalesce(sums, ''), coalesce(without_value, ''), coalesce(odd_rows, ''),
         case when (raw ->> 'is_scored')::boolean then score else 'null::numeric' end,

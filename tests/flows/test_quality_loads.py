@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import sys
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +21,7 @@ from dlt_pipelines.common.windows import Window
 from dlt_pipelines.meta.client import Polling
 from emulator.server import Server, running
 from flows import quality, raw_checks
+from flows.daily_optimization import optimize
 from flows.expectations import META
 from flows.quality import QualityError, QualityResult, judge_coverage
 from flows.sync import connected_accounts, sync
@@ -112,9 +115,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(
-    warehouse: Any, one_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Desk:
+def desk(warehouse: Any, one_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Desk:
     monkeypatch.setenv("AEGIS_DATA_DIR", str(tmp_path))
     one_server.emulator.reset()
     token = one_server.emulator.meta.tokens.issue("agency")
@@ -184,20 +185,21 @@ def test_what_a_fault_leads_to(
     assert found == state
     assert words is None if reason is None else reason in str(words)
     kinds = set(desk.findings())
-    assert ("ads_and_totals_differ" in kinds) == (state == "provisional" and "of the platform's own" in str(words))
+    assert ("ads_and_totals_differ" in kinds) == (
+        state == "provisional" and "of the platform's own" in str(words)
+    )
     assert kinds - {"ads_and_totals_differ"} == ({finding} if finding else set())
     assert desk.judge() == QualityResult(0, 0, 0)
     assert desk.states() == [(AS_OF, state, words)] and set(desk.findings()) == kinds
 
 
-# Rows spoiled after they arrived, each on a day of its own: {day} in the statements is that day.
+# Rows spoiled after they arrived, each on a day of its own; {day} brings the account's condition along.
 SPOILED: list[tuple[str, str, str | None]] = [
     ("", "accepted", None),
     (
         """
         delete from raw_meta.insights
-        where ctid = (select min(ctid) from raw_meta.insights where day = '{day}' and spend = 0 and clicks is null)
-            or ctid = (select min(ctid) from raw_meta.insights where day = '{day}')
+        where ctid = (select min(ctid) from raw_meta.insights where day = '{day}')
         """,
         "withheld",
         "of the 14 rows that were read are there",
@@ -270,9 +272,7 @@ def test_each_day_is_judged_by_itself_and_a_good_pull_replaces_it(desk: Desk) ->
     for number, (statement, _, _) in enumerate(SPOILED):
         if statement:
             only = f" and account_id = '{ACCOUNT}'"
-            desk.change(
-                statement.format(day=f"{first + number * DAY}'{only} and '' = '")
-            )
+            desk.change(statement.format(day=f"{first + number * DAY}'{only} and '' = '"))
     # While the day runs, a total that is ahead of the ads is no reason to withhold it.
     desk.change(f"update raw_meta.insights_totals set spend = spend * 2 where day = '{TODAY}'")
     result = desk.judge()
@@ -286,7 +286,11 @@ def test_each_day_is_judged_by_itself_and_a_good_pull_replaces_it(desk: Desk) ->
     assert result.withheld == wanted.count("withheld")
     assert result.provisional == wanted.count("provisional") + 2
     messages = desk.warehouse.rows(
-        "select day, message from ops.findings where check_name = 'ads_and_totals_differ' and account_id = %s order by day",
+        """
+        select day, message from ops.findings
+        where check_name = 'ads_and_totals_differ' and account_id = %s
+        order by day
+        """,
         (ACCOUNT,),
     )
     assert [day for day, _ in messages] == [first + 7 * DAY, first + 8 * DAY, TODAY], messages
@@ -350,7 +354,10 @@ def test_great_expectations_and_sql_must_agree(desk: Desk) -> None:
     desk.pull()
     desk.change("update raw_meta.insights set currency = null")
     ((definition,),) = desk.warehouse.rows("select pg_get_functiondef('ops.raw_failures()'::regprocedure)")
-    for old, new in (("'without:' || w.key", "'with:' || w.key"), ("w.value::bigint > 0", "w.value::bigint > 99")):
+    for old, new in (
+        ("'without:' || w.key", "'with:' || w.key"),
+        ("w.value::bigint > 0", "w.value::bigint > 99"),
+    ):
         assert old in definition
         desk.change(definition.replace(old, new))
         with pytest.raises(QualityError, match="count failing account-days differently"):
@@ -371,9 +378,7 @@ def test_great_expectations_and_sql_must_agree(desk: Desk) -> None:
         ("alter table raw_meta.ads drop column creative_id", "raw_meta.ads.creative_id is missing"),
     ],
 )
-def test_other_columns_than_declared_judge_nothing(
-    desk: Desk, change: str, words: str
-) -> None:
+def test_other_columns_than_declared_judge_nothing(desk: Desk, change: str, words: str) -> None:
     desk.pull()
     desk.change("set role aegis_loader; " + change)
     other = desk.warehouse.add_tenant("Files")
@@ -405,8 +410,12 @@ def test_the_pages_say_what_failed_and_hold_no_secret(desk: Desk) -> None:
     texts = {path.relative_to(pages): path.read_text() for path in pages.rglob("*.html")}
     everything = "\n".join(texts.values())
     assert ACCOUNT in everything and "without_currency" in everything
-    for facts in META.facts:
-        assert facts.name in everything
+    index = texts[Path("index.html")]
+    for name in (*(facts.name for facts in META.facts), "raw_meta columns"):
+        (link,) = re.findall(rf'href="([^"]+)">{name}</a>', index)
+        assert name in (pages / link).read_text()
+    assert index.count("1 found something") == 1 and index.count(">fine<") == 2
+    assert not re.search(r"<script|https?://", everything), "read without a network"
     password = desk.warehouse.url("transformer").split("@")[0].rsplit(":", 1)[1]
     for secret in (desk.token, desk.token[:24], password):
         assert secret and secret not in everything
@@ -424,8 +433,39 @@ def test_what_is_compared_are_columns_of_both_tables() -> None:
     columns = META.columns()
     for facts in META.facts:
         named = {*facts.key, *facts.required, *facts.not_negative, *facts.compared}
-        named |= {name for name in (facts.spend, facts.impressions, facts.clicks, facts.actions, facts.reach) if name}
+        named |= {
+            name
+            for name in (facts.spend, facts.impressions, facts.clicks, facts.actions, facts.reach)
+            if name
+        }
         assert named <= set(columns[facts.name])
         assert set(facts.compared) <= set(facts.not_negative), "sums are counted once"
         if facts.totals:
             assert set(facts.compared) <= set(columns[facts.totals])
+
+
+def test_the_daily_run_says_how_many_were_judged_how(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from aegis.cli.daily import _print_report
+
+    def build(*_: Any, **__: Any) -> Any:
+        return types.SimpleNamespace(ok=True, failures=[])
+
+    monkeypatch.setitem(sys.modules, "flows.transform", types.SimpleNamespace(build=build))  # type: ignore[arg-type]
+    desk.connect(OTHER)
+    desk.warehouse.add_tenant("Without figures")
+    desk.fault("lost_rows", times=1)
+    desk.pull(AS_OF, TODAY)
+    report = optimize(desk.warehouse.database.connections())
+    run = next(run for run in report.runs if run.name == "Acme")
+    assert (run.status, run.new_account_days) == ("done", 4)
+    assert (run.accepted, run.provisional, run.withheld) == (1, 2, 1)
+    _print_report(report)
+    said = capsys.readouterr()
+    assert "4 new account-days: 1 accepted, 2 provisional, 1 withheld" in said.out
+    assert str(report.data_docs) in said.err and (quality.pages_folder() / "index.html").exists()
+
+    report = optimize(desk.warehouse.database.connections())
+    run = next(run for run in report.runs if run.name == "Acme")
+    assert (run.accepted, run.provisional, run.withheld, report.data_docs) == (0, 0, 0, None)
