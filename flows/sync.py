@@ -77,6 +77,7 @@ def sync(
     period: Window | None = None,
     now: dt.datetime | None = None,
     requested_by: str | None = None,
+    request_id: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
     side_by_side: int = SIDE_BY_SIDE,
@@ -87,10 +88,11 @@ def sync(
 ) -> SyncReport:
     """Bring these accounts up to date. Expected failures are in the report.
 
-    options   handed to the platform's `build`: patience, polling, sleep
-    patience  seconds to wait for another sync of the same account
-    fan_out   runs the work on each account; left out: `side_by_side` threads
-    bugs_raise  False: what is no expected failure fails its account instead of everything
+    options      handed to the platform's `build`: patience, polling, sleep
+    request_id   of `on_demand.take`, where a person asked; the schedule has none
+    patience     seconds to wait for another sync of the same account
+    fan_out      runs the work on each account; left out: `side_by_side` threads
+    bugs_raise   False: what is no expected failure fails its account instead of everything
     """
     moment = now or dt.datetime.now(dt.UTC)
     dead: dict[str, AuthError] = {}
@@ -112,6 +114,7 @@ def sync(
             period=period,
             now=moment,
             requested_by=requested_by,
+            request_id=request_id,
             force=force,
             progress=progress,
             patience=patience,

@@ -91,6 +91,7 @@ def _run(
     from aegis.connect import keyring
     from aegis.database import open_database
     from aegis.tenants import operator, resolve_tenant
+    from dlt_pipelines.common import on_demand
     from dlt_pipelines.common.windows import Window
     from flows import sync as flow
 
@@ -119,8 +120,11 @@ def _run(
             f"{f' of {found.name}' if found else ''}.",
             "Connect one with: aegis account connect meta --tenant …",
         )
+    keys = keyring(database.settings)
+    with database.connect("owner") as connection:
+        request_id = on_demand.take(connection, operator(), period, force=force)
     report = flow.sync(
-        connections, keyring(database.settings), chosen, period=period, now=now, requested_by=operator(),
+        connections, keys, chosen, period=period, now=now, requested_by=operator(), request_id=request_id,
         force=force, progress=_show, options={"notice": note},
     )  # fmt: skip
     note(

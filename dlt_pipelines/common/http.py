@@ -210,7 +210,8 @@ class Http:
                 ) from None
         if _is_cut(response):
             raise TransientError(
-                f"{where} failed: the answer was cut off.", "Check the network and the address; then try again."
+                f"{where} failed: the answer was cut off.",
+                "Check the network and the address; then try again.",
             )
         content = response.content
         try:

@@ -176,17 +176,26 @@ MakeConnector = Callable[[Callable[[], bool]], Connector]
 
 
 def request(
-    connection: psycopg.Connection[Any], account: Account, period: Window, requested_by: str | None
+    connection: psycopg.Connection[Any],
+    account: Account,
+    period: Window,
+    requested_by: str | None,
+    request_id: int | None = None,
 ) -> int:
     """Note that somebody wants an account synced; returns the number of the sync. The caller commits."""
     row = connection.execute(
         """
-        insert into ops.sync_state (tenant_id, platform, account_id, first_day, last_day, requested_by)
-        values (%s, %s, %s, %s, %s, coalesce(%s, session_user))
+        insert into ops.sync_state (
+            tenant_id, platform, account_id, first_day, last_day, requested_by, request_id
+        )
+        values (%s, %s, %s, %s, %s, coalesce(%s, session_user), %s)
         returning sync_id
         """,
-        (account.tenant_id, account.platform, account.account_id, period.first, period.last, requested_by),
-    ).fetchone()
+        (
+            account.tenant_id, account.platform, account.account_id, period.first, period.last, requested_by,
+            request_id,
+        ),
+    ).fetchone()  # fmt: skip
     assert row is not None
     return int(row[0])
 
@@ -259,9 +268,19 @@ def read_pulled(
     return {row[0]: row[1] for row in rows}
 
 
-def default_period(pulled: Mapping[dt.date, Any], today: dt.date, lookback: int) -> Window:
-    """From the first day that was ever loaded (at first: as far as the marts look back) up to today."""
-    first = min(pulled) if pulled else today - dt.timedelta(days=FIRST_LOAD_DAYS)
+def read_first_load_days(connection: psycopg.Connection[Any], platform: str) -> int:
+    """How far back an account's first load goes: the configured days, else as far as the marts look back."""
+    row = connection.execute(
+        "select first_load_days from ops.restatement_windows where platform = %s", (platform,)
+    ).fetchone()
+    return int(row[0]) if row is not None else FIRST_LOAD_DAYS
+
+
+def default_period(
+    pulled: Mapping[dt.date, Any], today: dt.date, lookback: int, first_load_days: int
+) -> Window:
+    """From the first day that was ever loaded up to today; at first the days of a first load."""
+    first = min(pulled) if pulled else today - dt.timedelta(days=first_load_days)
     return Window(min(first, today - dt.timedelta(days=lookback)) if pulled else first, today)
 
 
@@ -276,6 +295,7 @@ def sync_account(
     period: Window | None = None,
     now: dt.datetime | None = None,
     requested_by: str | None = None,
+    request_id: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
     sync_id: int | None = None,
@@ -283,10 +303,11 @@ def sync_account(
 ) -> AccountResult:
     """Bring one account up to date. Expected failures are in the result; only bugs and a lost database raise.
 
-    period    days to look at; left out: everything since the first load. Only missing and stale days are asked for,
-              with `force` all of them
-    now       the moment that decides what is stale and what is stamped; left out the true one
-    patience  seconds to wait for another sync of this account to end before giving up
+    period      days to look at; left out: everything since the first load. Only missing and stale days are asked
+                for, with `force` all of them
+    now         the moment that decides what is stale and what is stamped; left out the true one
+    request_id  of `on_demand.take`, where a person asked
+    patience    seconds to wait for another sync of this account to end before giving up
     """
     now = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC)
     result = AccountResult(account)
@@ -298,7 +319,7 @@ def sync_account(
             one = _AccountSync(
                 connections, connection, make, account, now, requested_by, force, progress, result
             )
-            return one.run(period, sync_id)
+            return one.run(period, sync_id, request_id)
         result.state, result.error = "failed", f"{account} is being synced already."
         result.hint = "Wait for it to end, or cancel it with: aegis sync cancel"
         if sync_id is not None:
@@ -358,12 +379,16 @@ class _AccountSync:
         self._allowed = 0
         self._watch: psycopg.Connection[Any] | None = None
 
-    def run(self, period: Window | None, sync_id: int | None) -> AccountResult:
+    def run(self, period: Window | None, sync_id: int | None, request_id: int | None) -> AccountResult:
         result = self.result
         lookback = read_lookback(self.connection, self.account.platform)
         pulled = read_pulled(self.connection, self.account, self.now)
-        period = period or default_period(pulled, self.today, lookback)
-        self.sync_id = sync_id or request(self.connection, self.account, period, self.requested_by)
+        period = period or default_period(
+            pulled, self.today, lookback, read_first_load_days(self.connection, self.account.platform)
+        )
+        self.sync_id = sync_id or request(
+            self.connection, self.account, period, self.requested_by, request_id
+        )
         self._clear_interrupted()
         if self._blocked():
             _finish(self.connection, self.sync_id, result)

@@ -60,7 +60,9 @@ def test_few_runs_at_a_time(rig: Any, whole: Rows) -> None:
     assert read(rig.connector(polling=Polling(at_once=2)).client) == whole
     labels = timeline(rig)
     assert labels[:2] == [SUBMIT, SUBMIT] and labels.index(BATCHES) == 2
-    assert FETCH in labels[: len(labels) - 1 - labels[::-1].index(SUBMIT)], "the third waits for one of the two"
+    assert FETCH in labels[: len(labels) - 1 - labels[::-1].index(SUBMIT)], (
+        "the third waits for one of the two"
+    )
 
 
 @pytest.mark.parametrize("times", [1, 3])
