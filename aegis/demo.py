@@ -1,8 +1,8 @@
 """The demo: tenants of the synthetic world, loaded the very ways that real figures come: by API and by file.
 
 Accounts of platforms with a connector are connected to the emulator and synced (demo_vendors.py), all others are
-imported from files. A demo tenant is marked `is_demo` and has the world's fixed id. Its as-of day is chosen when it is loaded and moves only
-by `advance`; nothing of it depends on the clock after that. `remove` deletes it completely.
+imported from files. A demo tenant is marked `is_demo` and has the world's fixed id. Its as-of day is chosen when it is
+loaded and moves only by `advance`; nothing of it depends on the clock after that. `remove` deletes it completely.
 
 Raises  AegisError where real tenants share the database (exchange rates belong to all, and the demo's are invented)
 """
@@ -10,7 +10,7 @@ Raises  AegisError where real tenants share the database (exchange rates belong 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     import psycopg
 
     from aegis.database import Database
+    from dlt_pipelines.common.sync import Account
+    from dlt_pipelines.common.sync import Progress as AccountProgress
+    from dlt_pipelines.common.windows import Window
     from emulator.server import Server
     from emulator.world import World
+    from flows.sync import SyncReport
 
 SEED = 7
 HISTORY_DAYS = 130
@@ -184,6 +188,34 @@ def advance(database: Database, days: int = 1, progress: Progress = lambda _: No
             rows += _read(database, server, before.first_day, day)
             _set_as_of(database, day)
     return Loaded(len(before.tenants), rows, account_days, day)
+
+
+def read(
+    database: Database,
+    accounts: Sequence[Account],
+    *,
+    period: Window | None,
+    force: bool,
+    requested_by: str,
+    progress: AccountProgress,
+) -> SyncReport:
+    """Sync some of the demo's connected accounts as of its own day; without a period all of its days are looked at."""
+    from aegis import demo_vendors
+    from dlt_pipelines.common.windows import Window
+
+    now = state(database)
+    if now.as_of is None or now.first_day is None:
+        raise AegisError("The demo is not loaded.", "Load it with `aegis demo load`.")
+    with demo_vendors.serving(database, SEED, now.as_of) as server:
+        return demo_vendors.read(
+            database,
+            server,
+            period=period or Window(now.first_day, now.as_of),
+            accounts=accounts,
+            force=force,
+            requested_by=requested_by,
+            progress=progress,
+        )
 
 
 def remove(database: Database, progress: Progress = lambda _: None) -> int:

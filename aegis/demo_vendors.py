@@ -38,7 +38,7 @@ def platforms(world: World) -> list[str]:
 
 @contextmanager
 def serving(database: Database, seed: int, as_of: date) -> Iterator[Server]:
-    """The emulator on the morning after `as_of`, known to the demo's credentials. A second command waits for the first."""
+    """The emulator on the morning after `as_of`, known to the demo's credentials. Another command waits for its end."""
     from emulator.server import running
 
     with (

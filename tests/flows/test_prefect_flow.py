@@ -72,16 +72,8 @@ def scheduled(
     ]
     emulator.emulator.meta.tokens.revoke(tokens[1])
     with warehouse.connect("owner") as connection:
-        connection.execute("insert into ops.restatement_windows (platform, days) values ('meta', 3)")
-        # Seen once, so that the first load goes back a few days and not 120.
         connection.execute(
-            """
-            insert into ops.coverage (
-                load_id, tenant_id, platform, account_id, day, source, rows, state, covered_at, versioned_at
-            )
-            select 'before', %s, 'meta', %s, current_date - 3, 'api', 0, 'accepted', now() - interval '9 days', now()
-            """,
-            (good, TORONTO),
+            "insert into ops.restatement_windows (platform, days, first_load_days) values ('meta', 3, 3)"
         )
     for tenant in ("Good", "Bad"):
         file = tmp_path_factory.mktemp("files") / "export.csv"
@@ -119,7 +111,7 @@ def test_everything_else_is_done(scheduled: Scheduled, morning: dict[str, Any]) 
     assert [(one["tenant"], one["status"]) for one in rows] == [("Bad", "done"), ("Good", "done")]
     warehouse = scheduled.warehouse
     assert warehouse.rows(
-        "select count(distinct day) from ops.coverage where source = 'api' and tenant_id = %s and load_id <> 'before'",
+        "select count(distinct day) from ops.coverage where source = 'api' and tenant_id = %s",
         (scheduled.good,),
     ) == [(4,)]
     spend = warehouse.rows(

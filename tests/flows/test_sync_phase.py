@@ -22,12 +22,13 @@ TORONTO, BERLIN = "238461750920317", "238490113377405"
 
 
 @pytest.fixture(autouse=True)
-def short(warehouse: Any, monkeypatch: pytest.MonkeyPatch, emulator: Server) -> None:
+def short(warehouse: Any, emulator: Server) -> None:
     """First loads of four days."""
     emulator.emulator.reset()
-    monkeypatch.setattr(engine, "FIRST_LOAD_DAYS", 3)
     with warehouse.connect("owner") as connection:
-        connection.execute("insert into ops.restatement_windows (platform, days) values ('meta', 3)")
+        connection.execute(
+            "insert into ops.restatement_windows (platform, days, first_load_days) values ('meta', 3, 3)"
+        )
 
 
 def run(warehouse: Any, keys: Callable[[], Keyring], tenants: list[str] | None = None, **more: Any) -> Any:
