@@ -1,7 +1,7 @@
 """The demo: tenants of the synthetic world, loaded the very ways that real figures come: by API and by file.
 
-Accounts of platforms with a connector are connected to the emulator and synced (demo_vendors.py), all others are
-imported from files. A demo tenant is marked `is_demo` and has the world's fixed id. Its as-of day is chosen when it is
+Accounts of platforms with a connector are connected to the emulator and synced (demo_vendors.py); what such a tenant
+has from before, with the versions of 45 days of watching, and all other platforms are imported from files. A demo tenant is marked `is_demo` and has the world's fixed id. Its as-of day is chosen when it is
 loaded and moves only by `advance`; nothing of it depends on the clock after that. `remove` deletes it completely.
 
 Raises  AegisError where real tenants share the database (exchange rates belong to all, and the demo's are invented)
@@ -33,10 +33,7 @@ if TYPE_CHECKING:
 SEED = 7
 HISTORY_DAYS = 130
 VERSION_DAYS = 45  # how long the demo pretends to have been pulled: what the maturity curve needs
-READ_EVERY = (
-    7  # days between two pulls by API meanwhile: enough for the curve, where daily ones would take minutes
-)
-READ_AGAIN = 28  # days of such a pull: what the platform restates
+READ_DAYS = 28  # newest days that come by API, where a platform has one; its older days come by file
 FILES = "aegis-demo-"  # names of its files in the import log, by which remove finds its rates
 EVERYBODY = "00000000-0000-0000-0000-000000000000"
 
@@ -145,18 +142,14 @@ def load(database: Database, as_of: date | None = None, progress: Progress = lam
     from aegis import demo_vendors
     from emulator.world.export import write_history
 
-    watched = last - timedelta(days=VERSION_DAYS - 1)
     with _folder() as folder:
-        files = write_history(world, folder, first, last, known_from=watched)
-        rows, account_days = _import(database, _without_api(world, files), progress, last)
+        files = write_history(world, folder, first, last, known_from=last - timedelta(days=VERSION_DAYS - 1))
+        _leave_to_api(world, files, last - timedelta(days=READ_DAYS - 1))
+        rows, account_days = _import(database, files, progress, last)
     with demo_vendors.serving(database, SEED, last) as server:
         demo_vendors.connect(database, server)
-        mornings = demo_vendors.mornings(watched, last, READ_EVERY)
-        for day in mornings:
-            progress(f"Reading {', '.join(_names(world))} as of {day}")
-            is_between = day not in (mornings[0], last)
-            begin = max(first, day - timedelta(days=READ_AGAIN - 1)) if is_between else first
-            rows += _read(database, server, begin, day)
+        progress(f"Reading {_names(world)} through the emulator")
+        rows += _read(database, server, last)
     account_days += _read_days(database)
     _configure(database, world)
     _allocate_budgets(database, world, last)
@@ -182,10 +175,11 @@ def advance(database: Database, days: int = 1, progress: Progress = lambda _: No
             day += timedelta(days=1)
             with _folder() as folder:
                 files = write_increment(world, folder, day, first_day=before.first_day)
-                more = _import(database, _without_api(world, files), progress, day)
-            progress(f"Reading {', '.join(_names(world))} as of {day}")
+                _leave_to_api(world, files)
+                more = _import(database, files, progress, day)
+            progress(f"Reading {_names(world)} through the emulator")
             rows, account_days = rows + more[0], account_days + more[1]
-            rows += _read(database, server, before.first_day, day)
+            rows += _read(database, server, day)
             _set_as_of(database, day)
     return Loaded(len(before.tenants), rows, account_days, day)
 
@@ -199,18 +193,18 @@ def read(
     requested_by: str,
     progress: AccountProgress,
 ) -> SyncReport:
-    """Sync some of the demo's connected accounts as of its own day; without a period all of its days are looked at."""
+    """Sync some of the demo's connected accounts as of its own day; without a period its newest days are looked at."""
     from aegis import demo_vendors
     from dlt_pipelines.common.windows import Window
 
     now = state(database)
-    if now.as_of is None or now.first_day is None:
+    if now.as_of is None:
         raise AegisError("The demo is not loaded.", "Load it with `aegis demo load`.")
     with demo_vendors.serving(database, SEED, now.as_of) as server:
         return demo_vendors.read(
             database,
             server,
-            period=period or Window(now.first_day, now.as_of),
+            period=period or Window(now.as_of - timedelta(days=READ_DAYS - 1), now.as_of),
             accounts=accounts,
             force=force,
             requested_by=requested_by,
@@ -328,36 +322,41 @@ def _import(database: Database, files: dict[str, Path], progress: Progress, newe
     return result.rows_imported, result.coverage_days
 
 
-def _without_api(world: World, files: dict[str, Path]) -> dict[str, Path]:
-    """The files without what the platforms' APIs bring."""
+def _leave_to_api(world: World, files: dict[str, Path], since: date = date.min) -> None:
+    """Take out of the files what the platforms' APIs bring: figures from that day on, and campaigns as they stand.
+
+    A history (with a day) keeps its changes: an API tells only those that happen while it is watched.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     from aegis.demo_vendors import platforms
 
-    for path in files.values():
-        if path.suffix == ".parquet":
-            table = pq.read_table(path)
-            pq.write_table(
-                table.filter(pc.invert(pc.is_in(table["platform"], pa.array(platforms(world))))), path
-            )
-    return files
+    for name, path in files.items():
+        if path.suffix != ".parquet" or (name == "changes" and since > date.min):
+            continue
+        table = pq.read_table(path)
+        by_api = pc.is_in(table["platform"], pa.array(platforms(world)))
+        if name == "ads" and since > date.min:
+            by_api = pc.and_(by_api, pc.greater_equal(table["day"], pa.scalar(since, pa.date32())))
+        pq.write_table(table.filter(pc.invert(by_api)), path)
 
 
-def _names(world: World) -> list[str]:
+def _names(world: World) -> str:
     from aegis.demo_vendors import platforms
 
-    return [name.capitalize() for name in platforms(world)]
+    return ", ".join(name.capitalize() for name in platforms(world))
 
 
-def _read(database: Database, server: Server, first: date, day: date) -> int:
+def _read(database: Database, server: Server, day: date) -> int:
     """Sync the demo's accounts on the morning after `day`, as a scheduled run would have."""
     from aegis import demo_vendors
     from dlt_pipelines.common.windows import Window
 
     server.emulator.clock.set_as_of(day)
-    return demo_vendors.must_be_fine(demo_vendors.read(database, server, period=Window(first, day)))
+    period = Window(day - timedelta(days=READ_DAYS - 1), day)
+    return demo_vendors.must_be_fine(demo_vendors.read(database, server, period=period))
 
 
 def _read_days(database: Database) -> int:

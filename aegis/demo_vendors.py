@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from dlt_pipelines import registry
@@ -122,13 +122,3 @@ def must_be_fine(report: SyncReport) -> int:
         if not one.is_fine:
             raise AegisError(f"{one.account} could not be read: {one.error or one.state}.", one.hint)
     return sum(one.rows for one in report.results)
-
-
-def mornings(first: date, last: date, every: int) -> list[date]:
-    """The as-of days at which the demo was read: `last` and each `every` days before it, from `first` on."""
-    days = []
-    day = last
-    while day >= first:
-        days.append(day)
-        day -= timedelta(days=every)
-    return days[::-1]

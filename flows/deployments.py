@@ -1,7 +1,7 @@
 """Register the deployments of prefect.yaml on the server PREFECT_API_URL names: `python -m flows.deployments ZONE…`.
 
 The daily run gets one schedule per time zone, at the hour its schedule in prefect.yaml says, of the tenants there.
-Registering again replaces what was registered; a schedule that was paused on the page stays paused.
+Registering again replaces what was registered.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 FOLDER = Path(__file__).resolve().parent
 FILE = FOLDER / "prefect.yaml"
@@ -46,6 +46,7 @@ async def register(timezones: list[str]) -> list[str]:
     from prefect import get_client
     from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
     from prefect.client.schemas.objects import ConcurrencyOptions
+    from prefect.client.schemas.schedules import CronSchedule
     from prefect.exceptions import ObjectNotFound
     from prefect.utilities.callables import parameter_schema
     from prefect.workers.process import ProcessWorker
@@ -80,7 +81,7 @@ async def register(timezones: list[str]) -> list[str]:
                 entrypoint=one["entrypoint"],
                 schedules=[
                     DeploymentScheduleCreate(
-                        schedule={"cron": each["cron"], "timezone": each["timezone"]},
+                        schedule=CronSchedule(cron=each["cron"], timezone=each["timezone"]),
                         active=each["active"],
                         parameters=each.get("parameters", {}),
                         slug=each["slug"],

@@ -40,6 +40,7 @@ from flows import tasks  # noqa: E402
 from flows.sync import SIDE_BY_SIDE, Work, connected_accounts  # noqa: E402
 
 RESOURCES = "AEGIS_RESOURCES"
+ACCOUNTS_AT_ONCE: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=SIDE_BY_SIDE)
 SCHEDULER = "scheduler"  # who asked, in ops.sync_state
 
 
@@ -63,7 +64,7 @@ def resources() -> Resources:
     return found
 
 
-@flow(name="daily_optimization", task_runner=ThreadPoolTaskRunner(max_workers=SIDE_BY_SIDE))
+@flow(name="daily_optimization", task_runner=ACCOUNTS_AT_ONCE)
 def daily_optimization(
     timezone: str | None = None, tenants: list[str] | None = None, as_of: date | None = None
 ) -> State[Any]:
@@ -89,13 +90,13 @@ def daily_optimization(
     return Failed(message="; ".join([*_sentences(report.accounts), *failed, *report.failed_models[:5]]))
 
 
-@flow(name="sync", task_runner=ThreadPoolTaskRunner(max_workers=SIDE_BY_SIDE))
+@flow(name="sync", task_runner=ACCOUNTS_AT_ONCE)
 def sync(platform: str | None = None, tenant: str | None = None, account: str | None = None) -> State[Any]:
     """Bring connected accounts up to date: of a platform, of a tenant (id), or one; the demo's excepted."""
     return _read(platform, tenant, account, None)
 
 
-@flow(name="backfill", task_runner=ThreadPoolTaskRunner(max_workers=SIDE_BY_SIDE))
+@flow(name="backfill", task_runner=ACCOUNTS_AT_ONCE)
 def backfill(
     first: date,
     last: date,
@@ -146,7 +147,11 @@ def _tasks(work: Work, accounts: Sequence[Account]) -> list[AccountResult]:
 
 
 def _as_task(name: str, work: Callable[[], None]) -> None:
-    task(work, name=name, cache_policy=NO_CACHE, persist_result=False)()
+    @task(name=name, cache_policy=NO_CACHE, persist_result=False)
+    def phase() -> None:
+        work()
+
+    phase()
 
 
 def _sentences(results: Sequence[AccountResult]) -> list[str]:
