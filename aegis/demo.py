@@ -1,8 +1,9 @@
 """The demo: tenants of the synthetic world, loaded the very ways that real figures come: by API and by file.
 
-Accounts of platforms with a connector are connected to the emulator and synced (demo_vendors.py); what such a tenant
-has from before, with the versions of 45 days of watching, and all other platforms are imported from files. A demo tenant is marked `is_demo` and has the world's fixed id. Its as-of day is chosen when it is
-loaded and moves only by `advance`; nothing of it depends on the clock after that. `remove` deletes it completely.
+Accounts of platforms with a connector are connected to the emulator and synced (demo_vendors.py). What such a tenant
+has from before, with the versions of 45 days of watching, and all other platforms are imported from files. A demo
+tenant is marked `is_demo` and has the world's fixed id. Its as-of day is chosen when it is loaded and moves only by
+`advance`; nothing of it depends on the clock after that. `remove` deletes it completely.
 
 Raises  AegisError where real tenants share the database (exchange rates belong to all, and the demo's are invented)
 """

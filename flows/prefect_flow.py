@@ -40,7 +40,7 @@ from flows import tasks  # noqa: E402
 from flows.sync import SIDE_BY_SIDE, Work, connected_accounts  # noqa: E402
 
 RESOURCES = "AEGIS_RESOURCES"
-ACCOUNTS_AT_ONCE: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=SIDE_BY_SIDE)
+ACCOUNTS_AT_ONCE: Any = ThreadPoolTaskRunner(max_workers=SIDE_BY_SIDE)
 SCHEDULER = "scheduler"  # who asked, in ops.sync_state
 
 
