@@ -1,7 +1,9 @@
-"""The demo: tenants of the synthetic world, loaded through the very imports that real files go through.
+"""The demo: tenants of the synthetic world, loaded the very ways that real figures come: by API and by file.
 
-A demo tenant is marked `is_demo` and has the world's fixed id. Its as-of day is chosen when it is loaded and moves only
-by `advance`; nothing of it depends on the clock after that. `remove` deletes it completely.
+Accounts of platforms with a connector are connected to the emulator and synced (demo_vendors.py). What such a tenant
+has from before, with the versions of 45 days of watching, and all other platforms are imported from files. A demo
+tenant is marked `is_demo` and has the world's fixed id. Its as-of day is chosen when it is loaded and moves only by
+`advance`; nothing of it depends on the clock after that. `remove` deletes it completely.
 
 Raises  AegisError where real tenants share the database (exchange rates belong to all, and the demo's are invented)
 """
@@ -9,7 +11,7 @@ Raises  AegisError where real tenants share the database (exchange rates belong 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,11 +24,17 @@ if TYPE_CHECKING:
     import psycopg
 
     from aegis.database import Database
+    from dlt_pipelines.common.sync import Account
+    from dlt_pipelines.common.sync import Progress as AccountProgress
+    from dlt_pipelines.common.windows import Window
+    from emulator.server import Server
     from emulator.world import World
+    from flows.sync import SyncReport
 
 SEED = 7
 HISTORY_DAYS = 130
-VERSION_DAYS = 45  # how long the demo pretends to have been pulled daily: what the maturity curve needs
+VERSION_DAYS = 45  # how long the demo pretends to have been pulled: what the maturity curve needs
+READ_DAYS = 28  # newest days that come by API, where a platform has one; its older days come by file
 FILES = "aegis-demo-"  # names of its files in the import log, by which remove finds its rates
 EVERYBODY = "00000000-0000-0000-0000-000000000000"
 
@@ -132,11 +140,18 @@ def load(database: Database, as_of: date | None = None, progress: Progress = lam
 
     _make_tenants(database, world)
     progress(f"Writing {HISTORY_DAYS} days of the synthetic world")
+    from aegis import demo_vendors
     from emulator.world.export import write_history
 
     with _folder() as folder:
         files = write_history(world, folder, first, last, known_from=last - timedelta(days=VERSION_DAYS - 1))
+        _leave_to_api(world, files, last - timedelta(days=READ_DAYS - 1))
         rows, account_days = _import(database, files, progress, last)
+    with demo_vendors.serving(database, SEED, last) as server:
+        demo_vendors.connect(database, server)
+        progress(f"Reading {_names(world)} through the emulator")
+        rows += _read(database, server, last)
+    account_days += _read_days(database)
     _configure(database, world)
     _allocate_budgets(database, world, last)
     _set_as_of(database, last)
@@ -149,19 +164,53 @@ def advance(database: Database, days: int = 1, progress: Progress = lambda _: No
     if not before.is_loaded or before.as_of is None or before.first_day is None:
         raise AegisError("The demo is not loaded.", "Load it with `aegis demo load`.")
     _refuse_company(before)
+    from aegis import demo_vendors
     from emulator.world.export import write_increment
 
     world = _world()
     rows = account_days = 0
     day = before.as_of
-    for _ in range(days):
-        day += timedelta(days=1)
-        with _folder() as folder:
-            files = write_increment(world, folder, day, first_day=before.first_day)
-            more = _import(database, files, progress, day)
-        rows, account_days = rows + more[0], account_days + more[1]
-        _set_as_of(database, day)
+    with demo_vendors.serving(database, SEED, day) as server:
+        demo_vendors.connect(database, server)  # a demo of an older Aegis came by file only
+        for _ in range(days):
+            day += timedelta(days=1)
+            with _folder() as folder:
+                files = write_increment(world, folder, day, first_day=before.first_day)
+                _leave_to_api(world, files)
+                more = _import(database, files, progress, day)
+            progress(f"Reading {_names(world)} through the emulator")
+            rows, account_days = rows + more[0], account_days + more[1]
+            rows += _read(database, server, day)
+            _set_as_of(database, day)
     return Loaded(len(before.tenants), rows, account_days, day)
+
+
+def read(
+    database: Database,
+    accounts: Sequence[Account],
+    *,
+    period: Window | None,
+    force: bool,
+    requested_by: str,
+    progress: AccountProgress,
+) -> SyncReport:
+    """Sync some of the demo's connected accounts as of its own day; without a period its newest days are looked at."""
+    from aegis import demo_vendors
+    from dlt_pipelines.common.windows import Window
+
+    now = state(database)
+    if now.as_of is None:
+        raise AegisError("The demo is not loaded.", "Load it with `aegis demo load`.")
+    with demo_vendors.serving(database, SEED, now.as_of) as server:
+        return demo_vendors.read(
+            database,
+            server,
+            period=period or Window(now.as_of - timedelta(days=READ_DAYS - 1), now.as_of),
+            accounts=accounts,
+            force=force,
+            requested_by=requested_by,
+            progress=progress,
+        )
 
 
 def remove(database: Database, progress: Progress = lambda _: None) -> int:
@@ -239,6 +288,56 @@ def _import(database: Database, files: dict[str, Path], progress: Progress, newe
         line, reason = result.refused[0]
         raise AegisError(f"A row of the demo was refused (line {line}: {reason}).", "This is a bug in Aegis.")
     return result.rows_imported, result.coverage_days
+
+
+def _leave_to_api(world: World, files: dict[str, Path], since: date = date.min) -> None:
+    """Take out of the files what the platforms' APIs bring: figures from that day on, and campaigns as they stand.
+
+    A history (with a day) keeps its changes: an API tells only those that happen while it is watched.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from aegis.demo_vendors import platforms
+
+    for name, path in files.items():
+        if path.suffix != ".parquet" or (name == "changes" and since > date.min):
+            continue
+        table = pq.read_table(path)
+        by_api = pc.is_in(table["platform"], pa.array(platforms(world)))
+        if name == "ads" and since > date.min:
+            by_api = pc.and_(by_api, pc.greater_equal(table["day"], pa.scalar(since, pa.date32())))
+        pq.write_table(table.filter(pc.invert(by_api)), path)
+
+
+def _names(world: World) -> str:
+    from aegis.demo_vendors import platforms
+
+    return ", ".join(name.capitalize() for name in platforms(world))
+
+
+def _read(database: Database, server: Server, day: date) -> int:
+    """Sync the demo's accounts on the morning after `day`, as a scheduled run would have."""
+    from aegis import demo_vendors
+    from dlt_pipelines.common.windows import Window
+
+    server.emulator.clock.set_as_of(day)
+    period = Window(day - timedelta(days=READ_DAYS - 1), day)
+    return demo_vendors.must_be_fine(demo_vendors.read(database, server, period=period))
+
+
+def _read_days(database: Database) -> int:
+    """Account-days of the demo that came by API, every pull counted."""
+    with database.connect("owner") as connection:
+        row = connection.execute(
+            """
+            select count(*) from ops.coverage as c
+            inner join tenancy.tenants as t on c.tenant_id = t.tenant_id
+            where t.is_demo and c.source = 'api'
+            """
+        ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _has_rows(path: Path) -> bool:

@@ -8,17 +8,24 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from emulator.faults import FaultError
-from emulator.server import Emulator, start
+from emulator.server import Emulator, Server, start
+
+Ready = Callable[[Server], None]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0 after an interrupt, 1 if it can't start, 2 for a usage error."""
+def main(
+    arguments: Sequence[str] | None = None, *, prog: str = "python -m emulator", ready: Ready | None = None
+) -> int:
+    """Exit code 0 after an interrupt, 1 if it can't start, 2 for a usage error.
+
+    `ready` is called with the server once it answers.
+    """
     parser = argparse.ArgumentParser(
-        prog="python -m emulator",
+        prog=prog,
         description="Local servers that speak the vendors' APIs over a synthetic world.",
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
@@ -61,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for vendor in emulator.vendors:
         print(f"  {vendor}: {server.url(vendor)}")
     print(f"  figures known up to {emulator.clock.as_of}; admin: {server.address}/_admin", flush=True)
+    if ready is not None:
+        ready(server)
     # A shell starts background jobs with SIGINT ignored; asked to end, the server ends either way.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

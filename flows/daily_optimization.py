@@ -1,7 +1,7 @@
-"""The daily run, as the runbook reads: take in, judge, plan, build, close.
+"""The daily run, as the runbook reads: sync, take in, judge, plan, build, close.
 
 Takes its database from outside and knows neither SQL nor a platform. `aegis optimize` and `make run` call it in the
-foreground; a scheduler may wrap the same function. Running a day again changes nothing.
+foreground; flows/deployments.py wraps the same function for the scheduler. Running a day again changes nothing.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from datetime import date
 
 from dlt_pipelines.common.connections import Connections
 from flows import tasks
-from flows.tasks import Progress, RunReport
+from flows.tasks import Conduct, Progress, RunReport, TakeIn
 
+SYNC = "Reading the platforms"
 TAKE_IN = "Taking in what is new"
 JUDGE = "Judging its quality"
 BUILD = "Building the marts"
@@ -27,11 +28,18 @@ def optimize(
     tenants: Sequence[str] | None = None,
     as_of: date | None = None,
     progress: Progress = silent,
+    *,
+    take_in: TakeIn | None = None,
+    conduct: Conduct = tasks.straight,
 ) -> RunReport:
     """Run the daily optimisation for these tenants (ids; None means all) as of a day (None: the newest complete one).
 
-    One tenant's failure does not stop the others: it is a row of the report, whose `ok` is then False. A failed
-    build fails every planned tenant, since all share the models, and takes nothing back from what stood before.
+    One tenant's or account's failure does not stop the others: it is a row of the report, whose `ok` is then False,
+    and the marts are built from what there is. A failed build fails every planned tenant, since all share the models,
+    and takes nothing back from what stood before.
+
+    take_in  brings connected accounts up to date, see `tasks.reader`; left out, no platform is read
+    conduct  runs one phase, named; a scheduler makes a task of it
 
     Raises  ContractError for an unknown tenant and for a day in the future or before the newest one run
             AegisError when another daily run doesn't end
@@ -41,11 +49,16 @@ def optimize(
         report.runs = tasks.choose_tenants(connections, tenants)
         tasks.refuse_looking_back(connections, report.runs, as_of)
 
+        accounts = tasks.accounts_to_read(connections, report.runs) if take_in is not None else []
+        if take_in is not None and accounts:
+            with report.phase(SYNC, progress):
+                report.accounts = take_in(accounts)
+
         with report.phase(TAKE_IN, progress):
-            tasks.count_new(connections, report.runs)
+            conduct(TAKE_IN, lambda: tasks.count_new(connections, report.runs))
 
         with report.phase(JUDGE, progress):
-            tasks.judge(connections, report)
+            conduct(JUDGE, lambda: tasks.judge(connections, report))
 
         tasks.plan_days(connections, report.runs, as_of)
         if not report.with_status("planned"):
@@ -53,7 +66,7 @@ def optimize(
 
         try:
             with report.phase(BUILD, progress):
-                tasks.build(connections, report)
+                conduct(BUILD, lambda: tasks.build(connections, report))
         except BaseException as problem:
             report.failed_models = [f"{type(problem).__name__}: {problem}"]
             tasks.close_runs(connections, report)

@@ -24,8 +24,11 @@ from dlt_pipelines.common.sync import Account, AccountResult, Connector, Progres
 from dlt_pipelines.common.tokens import Keyring
 from dlt_pipelines.common.windows import Window
 
-SIDE_BY_SIDE = 4
+SIDE_BY_SIDE = 4  # accounts at once; each account has its own limit of calls
 WARN_BEFORE = dt.timedelta(days=14)
+
+Work = Callable[[Account], AccountResult]
+FanOut = Callable[[Work, Sequence[Account]], list[AccountResult]]
 
 
 @dataclass
@@ -79,11 +82,17 @@ def sync(
     progress: Progress | None = None,
     side_by_side: int = SIDE_BY_SIDE,
     options: Mapping[str, Any] | None = None,
+    patience: float = 0.0,
+    fan_out: FanOut | None = None,
+    bugs_raise: bool = True,
 ) -> SyncReport:
     """Bring these accounts up to date. Expected failures are in the report.
 
     options      handed to the platform's `build`: patience, polling, sleep
     request_id   of `on_demand.take`, where a person asked; the schedule has none
+    patience     seconds to wait for another sync of the same account
+    fan_out      runs the work on each account; left out: `side_by_side` threads
+    bugs_raise   False: what is no expected failure fails its account instead of everything
     """
     moment = now or dt.datetime.now(dt.UTC)
     dead: dict[str, AuthError] = {}
@@ -108,6 +117,7 @@ def sync(
             request_id=request_id,
             force=force,
             progress=progress,
+            patience=patience,
         )
         if result.is_token_dead:
             dead[credential.credential_id] = AuthError(result.error or "The token was refused.", result.hint)
@@ -119,11 +129,25 @@ def sync(
             )
         return result
 
+    def work(account: Account) -> AccountResult:
+        if bugs_raise:
+            return one(account)
+        try:
+            return one(account)
+        except Exception as problem:  # noqa: BLE001 - a bug in one account's sync must not cost the others
+            return _bug(account, problem)
+
+    if fan_out is not None:
+        try:
+            return SyncReport(fan_out(work, accounts))
+        except BaseException:
+            stop.set()
+            raise
     if side_by_side <= 1 or len(accounts) <= 1:
-        return SyncReport([one(account) for account in accounts])
+        return SyncReport([work(account) for account in accounts])
     with ThreadPoolExecutor(max_workers=side_by_side, thread_name_prefix="sync") as pool:
         try:
-            return SyncReport(list(pool.map(one, accounts)))
+            return SyncReport(list(pool.map(work, accounts)))
         except BaseException:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -188,6 +212,15 @@ def _credential(
             assert renewed is not None
             return renewed, ""
     return found, ""
+
+
+def _bug(account: Account, problem: Exception) -> AccountResult:
+    return AccountResult(
+        account,
+        "failed",
+        error=f"{type(problem).__name__}: a bug, or the database was lost.",
+        hint=f"See it with: AEGIS_DEBUG=1 aegis sync --account {account.account_id}",
+    )
 
 
 def _not_begun(account: Account, problem: AegisError, progress: Progress | None) -> AccountResult:

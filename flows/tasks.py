@@ -1,7 +1,7 @@
 """The steps of the daily run, one verb each, over plain connections; the order is in daily_optimization.py.
 
 Every step reads and writes `ops` as its owner; models are built and days judged by the transformer. Nothing here
-knows a platform. One tenant's failure is a row of the report, never the end of the run.
+knows a platform. One tenant's or account's failure is a row of the report, never the end of the run.
 """
 
 from __future__ import annotations
@@ -19,13 +19,20 @@ from psycopg.rows import dict_row
 
 from dlt_pipelines.common.connections import Connections
 from dlt_pipelines.common.errors import AegisError, ContractError
+from dlt_pipelines.common.sync import Account, AccountResult
+from dlt_pipelines.common.tokens import Keyring
+from dlt_pipelines.common.windows import Window
+from flows.sync import FanOut, connected_accounts, sync
 
 Progress = Callable[[str], None]
+Conduct = Callable[[str, Callable[[], None]], None]
+TakeIn = Callable[[Sequence[Account]], list[AccountResult]]
 
 EVERYBODY = "00000000-0000-0000-0000-000000000000"
 LOCK = "aegis daily run"
 LOCK_PATIENCE_SECONDS = 1800.0
 LOCK_POLL_SECONDS = 0.5
+SYNC_PATIENCE_SECONDS = 1800.0  # an hourly sync may be reading the same account
 
 
 @dataclass
@@ -56,6 +63,7 @@ class RunReport:
     """What one call of `optimize` did. `ok` decides the exit code; `advice` says what to do when it is False."""
 
     runs: list[TenantRun] = field(default_factory=list)
+    accounts: list[AccountResult] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     failed_models: list[str] = field(default_factory=list)
     advice: str = ""
@@ -63,7 +71,16 @@ class RunReport:
 
     @property
     def ok(self) -> bool:
-        return not self.failed_models and all(run.status != "failed" for run in self.runs)
+        return (
+            not self.failed_models
+            and not self.failed_accounts
+            and all(run.status != "failed" for run in self.runs)
+        )
+
+    @property
+    def failed_accounts(self) -> list[AccountResult]:
+        """Accounts that are not up to date, by tenant, platform and id."""
+        return [one for one in self.accounts if not one.is_fine]
 
     def with_status(self, status: str) -> list[TenantRun]:
         return [run for run in self.runs if run.status == status]
@@ -146,6 +163,97 @@ def refuse_looking_back(connections: Connections, runs: list[TenantRun], as_of: 
                 f"The demo's figures of {run.name} end on {known['newest_day']}; {as_of} is later.",
                 "`aegis demo advance` brings its next day.",
             )
+
+
+def straight(_: str, work: Callable[[], None]) -> None:
+    """Run a phase here and now."""
+    work()
+
+
+def accounts_to_read(connections: Connections, runs: list[TenantRun]) -> list[Account]:
+    """Connected accounts of these tenants. The demo's are left out: its days come with `aegis demo advance`."""
+    wanted = {run.tenant_id for run in runs if not run.is_demo}
+    return [account for account in connected_accounts(connections) if account.tenant_id in wanted]
+
+
+def reader(
+    connections: Connections,
+    keys: Callable[[], Keyring],
+    progress: Progress,
+    fan_out: FanOut | None = None,
+    requested_by: str | None = None,
+    period: Window | None = None,
+) -> TakeIn:
+    """What `optimize` takes as `take_in`: sync accounts side by side; no failure, not even a bug, stops another's.
+
+    keys     called once, before the first account; where it raises AegisError each account fails with its words
+    fan_out  runs the work on each account; left out: threads
+    period   days to ask for, whatever is there already; left out: what is missing or stale
+    """
+
+    def take_in(accounts: Sequence[Account]) -> list[AccountResult]:
+        try:
+            keyring = keys()
+        except AegisError as problem:
+            return [
+                AccountResult(account, "failed", error=problem.message, hint=problem.hint)
+                for account in accounts
+            ]
+
+        return sync(
+            connections,
+            keyring,
+            accounts,
+            period=period,
+            force=period is not None,
+            requested_by=requested_by,
+            progress=lambda result: _tell(result, progress),
+            patience=SYNC_PATIENCE_SECONDS,
+            fan_out=fan_out,
+            bugs_raise=False,
+        ).results
+
+    return take_in
+
+
+FAILED_ACCOUNTS = ("tenant", "platform", "account", "state", "days", "why")
+TENANTS = ("tenant", "as of", "status", "new account-days", "withheld", "why")
+
+
+def account_rows(results: Sequence[AccountResult]) -> list[tuple[str, ...]]:
+    """The accounts among these that are not up to date, under the headings FAILED_ACCOUNTS."""
+    return [
+        (
+            one.account.tenant,
+            one.account.platform,
+            one.account.account_id,
+            one.state,
+            f"{one.days_done} of {one.days_total}",
+            one.error or "",
+        )
+        for one in results
+        if not one.is_fine
+    ]
+
+
+def tenant_rows(report: RunReport) -> list[tuple[str, ...]]:
+    """How the run ended by tenant, under the headings TENANTS."""
+    return [
+        (
+            run.name,
+            str(run.as_of or ""),
+            run.status,
+            str(run.new_account_days),
+            str(run.withheld),
+            run.reason,
+        )
+        for run in report.runs
+    ]
+
+
+def _tell(result: AccountResult, progress: Progress) -> None:
+    if result.state == "syncing" and result.days_total:
+        progress(f"{result.account}: {result.days_done} of {result.days_total} days")
 
 
 def count_new(connections: Connections, runs: list[TenantRun]) -> None:

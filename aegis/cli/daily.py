@@ -32,14 +32,17 @@ def optimize(
     as_of: Annotated[
         str | None, typer.Option(metavar="DAY", help="Day to judge; without it the newest complete one.")
     ] = None,
+    no_sync: Annotated[
+        bool, typer.Option("--no-sync", help="Read no platform: build from what is there.")
+    ] = False,
 ) -> None:
-    """Take in what is new, judge its quality, build the marts. Exit code 1 when something failed."""
+    """Read the connected accounts, judge what is new, build the marts. Exit code 1 when something failed."""
     from aegis.cli.decisions import parse_day
     from aegis.database import open_database
 
     day = parse_day(as_of, "--as-of") if as_of is not None else None
     database = open_database(say=note)
-    report = run_optimization(database, _tenant_ids(database, tenant), day)
+    report = run_optimization(database, _tenant_ids(database, tenant), day, sync=not no_sync)
     if not report.ok:
         raise typer.Exit(1)
     if report.runs:
@@ -116,19 +119,35 @@ def run() -> None:
         typer.echo(f"  {command:<{width}}  {text}")
 
 
-def run_optimization(database: Database, tenants: Sequence[str] | None, as_of: date | None) -> RunReport:
+def run_optimization(
+    database: Database, tenants: Sequence[str] | None, as_of: date | None, *, sync: bool = True
+) -> RunReport:
     """Run the daily optimisation with progress lines and print its table."""
-    report = _optimize(database, tenants, as_of, note)
+    report = _optimize(database, tenants, as_of, note, sync=sync)
     _print_report(report)
     return report
 
 
 def _optimize(
-    database: Database, tenants: Sequence[str] | None, as_of: date | None, progress: Callable[[str], None]
+    database: Database,
+    tenants: Sequence[str] | None,
+    as_of: date | None,
+    progress: Callable[[str], None],
+    *,
+    sync: bool = True,
 ) -> RunReport:
+    from aegis.connect import keyring
+    from aegis.tenants import operator
+    from flows import tasks
     from flows.daily_optimization import optimize as run_daily
 
-    return run_daily(database.connections(), tenants, as_of, progress)
+    connections = database.connections()
+    take_in = (
+        tasks.reader(connections, lambda: keyring(database.settings), progress, requested_by=operator())
+        if sync
+        else None
+    )
+    return run_daily(connections, tenants, as_of, progress, take_in=take_in)
 
 
 def _deploy(database: Database) -> str:
@@ -175,6 +194,7 @@ def _print_report(report: RunReport) -> None:
             new += f": {one.accepted:,} accepted, {one.provisional:,} provisional, {one.withheld:,} withheld"
         day = f"as of {one.as_of}" if one.as_of else ""
         typer.echo(f"{one.status:<7}  {one.name:<{width}}  {day:<16}  {one.reason or new}".rstrip())
+    _print_accounts(report)
     for failure in report.failed_models[:5]:
         note(f"Failed: {failure}")
     if len(report.failed_models) > 5:
@@ -183,6 +203,26 @@ def _print_report(report: RunReport) -> None:
         note(f"Checks of what arrived: {_shown(report.data_docs / 'index.html')}")
     if report.advice:
         note(report.advice)
+
+
+def _print_accounts(report: RunReport) -> None:
+    """Which connected accounts are not up to date, and why; the marts show their earlier days."""
+    if not report.failed_accounts:
+        if report.accounts:
+            typer.echo(
+                f"Read {len(report.accounts)} connected account{'s' if len(report.accounts) > 1 else ''}."
+            )
+        return
+    from aegis.cli.tenants import _print_table
+    from flows.tasks import FAILED_ACCOUNTS, account_rows
+
+    typer.echo(
+        f"{len(report.failed_accounts)} of {len(report.accounts)} connected accounts are not up to date; "
+        "everything else is:"
+    )
+    _print_table(FAILED_ACCOUNTS, account_rows(report.accounts))
+    for hint in dict.fromkeys(one.hint for one in report.failed_accounts if one.hint):
+        note(hint)
 
 
 @contextmanager

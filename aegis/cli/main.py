@@ -24,6 +24,7 @@ MODULES = (
     "decisions",
     "safety",
     "demo",
+    "emulator",
 )
 
 

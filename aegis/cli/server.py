@@ -16,7 +16,12 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def up() -> None:
+def up(
+    scheduler: Annotated[
+        bool,
+        typer.Option("--scheduler", help="Also a Prefect server, its page and a worker for the schedules."),
+    ] = False,
+) -> None:
     """Start the embedded Postgres, or check the server AEGIS_DATABASE_URL names."""
     from aegis.database import open_database
 
@@ -27,12 +32,21 @@ def up() -> None:
         typer.echo(f"The database {database.describe()} answers; nothing was started.")
     else:
         typer.echo(f"{'Already up' if was_up else 'Up'}: {database.describe()}.")
+    if scheduler:
+        started = _scheduler(settings).start(database, note)
+        typer.echo(f"The scheduler is up: {started.page}")
+        typer.echo(
+            "Next: `aegis status` shows both; after a tenant in a new time zone: `aegis up --scheduler` again."
+        )
+        return
     typer.echo('Next: `aegis deploy`, or open it with: psql "$(aegis dsn)"')
 
 
 def down() -> None:
-    """Stop the embedded Postgres. Data stays."""
+    """Stop the embedded Postgres and the scheduler. Data stays."""
     settings = Settings.from_environment()
+    if _scheduler(settings).stop(note):
+        typer.echo("The scheduler is stopped.")
     if not settings.embedded:
         typer.echo("AEGIS_DATABASE_URL names a server that Aegis did not start; it is left running.")
         return
@@ -49,6 +63,7 @@ def status() -> None:
         from aegis.database import open_database
 
         typer.echo(f"up    {open_database(settings).describe()} (AEGIS_DATABASE_URL)")
+        _tell_scheduler(settings)
         return
     server = _server(settings)
     state = server.state()
@@ -58,6 +73,7 @@ def status() -> None:
         )
         typer.echo(f"data  {server.data}")
         typer.echo(f"log   {server.log_file}")
+        _tell_scheduler(settings)
         return
     if state.pid is not None:
         typer.echo(
@@ -121,6 +137,8 @@ def destroy(
             "Drop the database there, or unset AEGIS_DATABASE_URL to delete the embedded one.",
         )
     server = _server(settings)
+    if yes:
+        _scheduler(settings).stop(note)
     if not (server.data / "PG_VERSION").exists():
         typer.echo(f"There is no embedded PostgreSQL {server.version} to delete.")
         return
@@ -151,3 +169,25 @@ def _server(settings: Settings):  # type: ignore[no-untyped-def]  # the class is
     from aegis.server import Server
 
     return Server(settings)
+
+
+def _scheduler(settings: Settings):  # type: ignore[no-untyped-def]  # likewise
+    from aegis.scheduler import Scheduler
+
+    return Scheduler(settings)
+
+
+def _tell_scheduler(settings: Settings) -> None:
+    """A line where a scheduler was ever started here."""
+    state = _scheduler(settings).state()
+    if state.port is None:
+        return
+    if state.is_up:
+        typer.echo(
+            f"up    scheduler at {state.page}, processes {state.server} (server), {state.worker} (worker)"
+        )
+    elif state.server or state.worker:
+        gone = "worker" if state.server else "server"
+        typer.echo(f"half  scheduler: its {gone} is gone; `aegis up --scheduler` starts it again")
+    else:
+        typer.echo("down  scheduler; `aegis up --scheduler` starts it")

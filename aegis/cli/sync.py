@@ -11,6 +11,7 @@ from aegis.cli.frame import note
 from dlt_pipelines.common.errors import AegisError
 
 if TYPE_CHECKING:
+    from aegis.database import Database
     from dlt_pipelines.common.sync import AccountResult
     from flows.sync import SyncReport
 
@@ -123,14 +124,29 @@ def _run(
     keys = keyring(database.settings)
     with database.connect("owner") as connection:
         request_id = on_demand.take(connection, operator(), period, force=force)
+    demo_ids = _demo_tenants(database)
+    own = [one for one in chosen if one.tenant_id not in demo_ids]
     report = flow.sync(
-        connections, keys, chosen, period=period, now=now, requested_by=operator(), request_id=request_id,
+        connections, keys, own, period=period, now=now, requested_by=operator(), request_id=request_id,
         force=force, progress=_show, options={"notice": note},
     )  # fmt: skip
-    note(
-        "What a platform's API brings lies in raw_meta; the marts of `ads` do not read it yet, files they do."
-    )
+    if len(own) < len(chosen):
+        from aegis import demo
+
+        report.results += demo.read(
+            database, [one for one in chosen if one not in own], period=period, force=force,
+            requested_by=operator(), progress=_show,
+        ).results  # fmt: skip
+        note("The demo's accounts were read as of its own day; `aegis demo advance` brings the next.")
     _print_report(report)
+    if any(one.rows for one in report.results):
+        note("Next: `aegis optimize` builds the marts from it.")
+
+
+def _demo_tenants(database: Database) -> set[str]:
+    with database.connect("owner") as connection:
+        rows = connection.execute("select tenant_id::text from tenancy.tenants where is_demo").fetchall()
+    return {row[0] for row in rows}
 
 
 def _show(result: AccountResult) -> None:

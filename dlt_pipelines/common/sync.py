@@ -56,6 +56,7 @@ ENTITIES_STALE_AFTER = dt.timedelta(hours=1)
 # A day whose rows were withheld is asked for again, closed or not; not every hour, since it may well stay so.
 WITHHELD_STALE_AFTER = dt.timedelta(hours=23)
 CANCEL_POLL_SECONDS = 1.0
+LOCK_POLL_SECONDS = 0.5
 NOT_OVER = "the day was not over"
 
 _loading = threading.Lock()  # run.py sets the process's environment: one load at a time
@@ -298,19 +299,21 @@ def sync_account(
     force: bool = False,
     progress: Progress | None = None,
     sync_id: int | None = None,
+    patience: float = 0.0,
 ) -> AccountResult:
     """Bring one account up to date. Expected failures are in the result; only bugs and a lost database raise.
 
-    period  days to look at; left out: everything since the first load. Only missing and stale days are asked for,
-            with `force` all of them
-    now     the moment that decides what is stale and what is stamped; left out the true one
-    request_id   of `on_demand.take`, where a person asked
+    period      days to look at; left out: everything since the first load. Only missing and stale days are asked
+                for, with `force` all of them
+    now         the moment that decides what is stale and what is stamped; left out the true one
+    request_id  of `on_demand.take`, where a person asked
+    patience    seconds to wait for another sync of this account to end before giving up
     """
     now = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC)
     result = AccountResult(account)
     with (
         psycopg.connect(connections.loader, autocommit=True, connect_timeout=10) as connection,
-        _only_one(connection, account) as is_ours,
+        _only_one(connection, account, patience) as is_ours,
     ):
         if is_ours:
             one = _AccountSync(
@@ -325,10 +328,17 @@ def sync_account(
 
 
 @contextlib.contextmanager
-def _only_one(connection: psycopg.Connection[Any], account: Account) -> Iterator[bool]:
+def _only_one(
+    connection: psycopg.Connection[Any], account: Account, patience: float
+) -> Iterator[bool]:
     key = f"aegis sync {account.tenant_id} {account.platform} {account.account_id}"
-    row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
-    is_ours = bool(row and row[0])
+    deadline = time.monotonic() + patience
+    while True:
+        row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
+        is_ours = bool(row and row[0])
+        if is_ours or time.monotonic() >= deadline:
+            break
+        time.sleep(LOCK_POLL_SECONDS)
     try:
         yield is_ours
     finally:

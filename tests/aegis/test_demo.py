@@ -12,6 +12,7 @@ from psycopg import sql
 from aegis import demo
 from aegis.database import dsn
 from dlt_pipelines.common.errors import AegisError
+from dlt_pipelines.registry import with_api
 from emulator.world import World
 
 AS_OF = date(2026, 3, 19)
@@ -31,6 +32,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A demo of three weeks, for tests whose question its length has nothing to do with."""
     monkeypatch.setattr(demo, "HISTORY_DAYS", 21)
     monkeypatch.setattr(demo, "VERSION_DAYS", 8)
+    monkeypatch.setattr(demo, "READ_DAYS", 6)
 
 
 def everywhere(warehouse: Any, texts: list[str]) -> dict[str, int]:
@@ -68,11 +70,14 @@ def test_its_tenants_are_the_worlds(loaded: Any) -> None:
 def test_its_history_is_imported_like_a_real_file(loaded: Any) -> None:
     first = AS_OF - timedelta(days=demo.HISTORY_DAYS - 1)
     accounts = len(WORLD.accounts())
-    assert loaded.rows("select count(*), min(day), max(day) from ops.coverage where source = 'file'") == [
-        (accounts * demo.HISTORY_DAYS, first, AS_OF)
+    by_api = sum(account.platform in with_api() for account in WORLD.accounts())
+    assert by_api
+    assert loaded.rows("select source, count(*), min(day), max(day) from ops.coverage group by source") == [
+        ("api", by_api * demo.READ_DAYS, AS_OF - timedelta(days=demo.READ_DAYS - 1), AS_OF),
+        ("file", accounts * demo.HISTORY_DAYS, first, AS_OF),  # a history covers its whole period, rows or none
     ]
     log = loaded.rows(
-        "select kind, status, rows_failed, rows_imported > 0 from ops.import_log order by import_id"
+        "select kind, status, rows_failed, rows_imported > 0 from ops.import_log where kind <> 'api' order by import_id"
     )
     assert log == [("rates", "completed", 0, True), ("history", "completed", 0, True)]
     names = loaded.rows(

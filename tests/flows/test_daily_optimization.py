@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import types
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import psycopg
 import pytest
 
 from dlt_pipelines.common.errors import ContractError
 from flows import daily_optimization, tasks
 from flows.daily_optimization import optimize
-from flows.quality import QualityError, QualityResult
-
-
-@dataclass
-class StandIn:
-    """What flows.transform.build answers, and how often it was asked."""
-
-    failures: list[Any] = field(default_factory=list)
-    raises: BaseException | None = None
-    unjudged: QualityError | None = None
-    builds: int = 0
-
-
-@pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    steps = StandIn()
-
-    def judge_coverage(connections: Any) -> QualityResult:
-        if steps.unjudged is not None:
-            raise steps.unjudged
-        with psycopg.connect(connections.owner) as session:
-            session.execute(
-                """
-                update ops.coverage
-                set state = case state when 'pending' then 'accepted' else state end, judged_at = now()
-                where judged_at is null
-                """
-            )
-        return QualityResult(0, 0, 0)
-
-    def build(connections: Any, **_: Any) -> Any:
-        steps.builds += 1
-        if steps.raises is not None:
-            raise steps.raises
-        return types.SimpleNamespace(ok=not steps.failures, failures=steps.failures, log_path="dbt.log")
-
-    judging = types.SimpleNamespace(judge_coverage=judge_coverage, QualityError=QualityError)
-    monkeypatch.setitem(sys.modules, "flows.quality", judging)  # type: ignore[arg-type]
-    monkeypatch.setitem(sys.modules, "flows.transform", types.SimpleNamespace(build=build))  # type: ignore[arg-type]
-    return steps
+from flows.quality import QualityError
 
 
 def yesterday(zone: str) -> date:
@@ -89,7 +47,7 @@ def failure(name: str, message: str) -> Any:
     return types.SimpleNamespace(name=name, message=message)
 
 
-def test_the_day_is_the_newest_covered_one(warehouse: Any, stand_in: StandIn) -> None:
+def test_the_day_is_the_newest_covered_one(warehouse: Any, stand_in: Any) -> None:
     tenant = warehouse.add_tenant("Shoes")
     day = yesterday("Europe/Berlin") - timedelta(days=3)
     cover(warehouse, tenant, day - timedelta(days=1), day)
@@ -105,7 +63,7 @@ def test_the_day_is_the_newest_covered_one(warehouse: Any, stand_in: StandIn) ->
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
-def test_the_day_is_over_in_the_tenants_own_time_zone(warehouse: Any, stand_in: StandIn, zone: str) -> None:
+def test_the_day_is_over_in_the_tenants_own_time_zone(warehouse: Any, stand_in: Any, zone: str) -> None:
     tenant = warehouse.add_tenant("Far", timezone=zone)
     today = datetime.now(UTC).date()
     cover(warehouse, tenant, today - timedelta(days=4), today + timedelta(days=1))
@@ -115,7 +73,7 @@ def test_the_day_is_over_in_the_tenants_own_time_zone(warehouse: Any, stand_in: 
     assert as_of(warehouse, tenant) == yesterday(zone)
 
 
-def test_a_withheld_day_moves_nothing(warehouse: Any, stand_in: StandIn) -> None:
+def test_a_withheld_day_moves_nothing(warehouse: Any, stand_in: Any) -> None:
     tenant = warehouse.add_tenant("Shoes")
     day = yesterday("Europe/Berlin") - timedelta(days=3)
     cover(warehouse, tenant, day)
@@ -127,7 +85,7 @@ def test_a_withheld_day_moves_nothing(warehouse: Any, stand_in: StandIn) -> None
     assert report.runs[0].withheld == 1
 
 
-def test_what_cannot_be_judged_fails_its_tenant_and_no_other(warehouse: Any, stand_in: StandIn) -> None:
+def test_what_cannot_be_judged_fails_its_tenant_and_no_other(warehouse: Any, stand_in: Any) -> None:
     day = yesterday("Europe/Berlin")
     tenants = {name: warehouse.add_tenant(name) for name in ("Unjudged", "Other")}
     for tenant in tenants.values():
@@ -152,7 +110,7 @@ def test_what_cannot_be_judged_fails_its_tenant_and_no_other(warehouse: Any, sta
     assert warehouse.rows("select state from ops.coverage where source = 'api'") == [("pending",)]
 
 
-def test_a_tenant_without_figures_is_named_and_skipped(warehouse: Any, stand_in: StandIn) -> None:
+def test_a_tenant_without_figures_is_named_and_skipped(warehouse: Any, stand_in: Any) -> None:
     warehouse.add_tenant("Empty")
     full = warehouse.add_tenant("Full")
     cover(warehouse, full, date(2024, 3, 1))
@@ -164,7 +122,7 @@ def test_a_tenant_without_figures_is_named_and_skipped(warehouse: Any, stand_in:
     assert "no figures yet" in report.runs[0].reason
 
 
-def test_nothing_is_built_where_nobody_has_figures(warehouse: Any, stand_in: StandIn) -> None:
+def test_nothing_is_built_where_nobody_has_figures(warehouse: Any, stand_in: Any) -> None:
     tenant = warehouse.add_tenant("Early")
     cover(warehouse, tenant, datetime.now(UTC).date() + timedelta(days=2))
 
@@ -175,7 +133,7 @@ def test_nothing_is_built_where_nobody_has_figures(warehouse: Any, stand_in: Sta
     assert runs_of(warehouse, tenant) == []
 
 
-def test_only_the_tenants_asked_for_are_run(warehouse: Any, stand_in: StandIn) -> None:
+def test_only_the_tenants_asked_for_are_run(warehouse: Any, stand_in: Any) -> None:
     one, other = warehouse.add_tenant("One"), warehouse.add_tenant("Other")
     for tenant in (one, other):
         cover(warehouse, tenant, date(2024, 3, 1))
@@ -186,12 +144,12 @@ def test_only_the_tenants_asked_for_are_run(warehouse: Any, stand_in: StandIn) -
     assert runs_of(warehouse, other) == []
 
 
-def test_an_unknown_tenant_is_refused(warehouse: Any, stand_in: StandIn) -> None:
+def test_an_unknown_tenant_is_refused(warehouse: Any, stand_in: Any) -> None:
     with pytest.raises(ContractError, match="No tenant has the id"):
         optimize(warehouse.database.connections(), ["0b0b0b0b-0000-4000-8000-000000000000"])
 
 
-def test_a_day_in_the_future_is_refused(warehouse: Any, stand_in: StandIn) -> None:
+def test_a_day_in_the_future_is_refused(warehouse: Any, stand_in: Any) -> None:
     tenant = warehouse.add_tenant("Shoes")
     cover(warehouse, tenant, date(2024, 3, 1))
     today = yesterday("Europe/Berlin") + timedelta(days=1)
@@ -202,7 +160,7 @@ def test_a_day_in_the_future_is_refused(warehouse: Any, stand_in: StandIn) -> No
     assert runs_of(warehouse, tenant) == [] and stand_in.builds == 0
 
 
-def test_looking_back_is_refused_and_the_same_day_is_not(warehouse: Any, stand_in: StandIn) -> None:
+def test_looking_back_is_refused_and_the_same_day_is_not(warehouse: Any, stand_in: Any) -> None:
     tenant = warehouse.add_tenant("Shoes")
     day = date(2024, 3, 10)
     cover(warehouse, tenant, date(2024, 3, 1), day)
@@ -216,7 +174,7 @@ def test_looking_back_is_refused_and_the_same_day_is_not(warehouse: Any, stand_i
     assert runs_of(warehouse, tenant) == [(day, "done", "")]
 
 
-def test_one_tenant_that_cannot_look_back_refuses_the_whole_run(warehouse: Any, stand_in: StandIn) -> None:
+def test_one_tenant_that_cannot_look_back_refuses_the_whole_run(warehouse: Any, stand_in: Any) -> None:
     ahead, behind = warehouse.add_tenant("Ahead"), warehouse.add_tenant("Behind")
     for tenant in (ahead, behind):
         cover(warehouse, tenant, date(2024, 3, 1), date(2024, 3, 10))
@@ -227,7 +185,7 @@ def test_one_tenant_that_cannot_look_back_refuses_the_whole_run(warehouse: Any, 
     assert runs_of(warehouse, behind) == []
 
 
-def test_the_day_never_moves_back_by_itself(warehouse: Any, stand_in: StandIn) -> None:
+def test_the_day_never_moves_back_by_itself(warehouse: Any, stand_in: Any) -> None:
     tenant = warehouse.add_tenant("Shoes")
     cover(warehouse, tenant, date(2024, 3, 1))
     optimize(warehouse.database.connections(), as_of=date(2024, 3, 20))
@@ -237,7 +195,7 @@ def test_the_day_never_moves_back_by_itself(warehouse: Any, stand_in: StandIn) -
     assert as_of(warehouse, tenant) == date(2024, 3, 20)
 
 
-def test_a_demo_keeps_its_day_and_does_not_outrun_its_figures(warehouse: Any, stand_in: StandIn) -> None:
+def test_a_demo_keeps_its_day_and_does_not_outrun_its_figures(warehouse: Any, stand_in: Any) -> None:
     tenant = warehouse.add_tenant("Demo")
     with warehouse.connect("owner") as connection:
         connection.execute("update tenancy.tenants set is_demo = true")
@@ -252,7 +210,7 @@ def test_a_demo_keeps_its_day_and_does_not_outrun_its_figures(warehouse: Any, st
     assert "demo advance" in refused.value.hint
 
 
-def test_a_failed_build_fails_the_run_and_the_next_one_heals_it(warehouse: Any, stand_in: StandIn) -> None:
+def test_a_failed_build_fails_the_run_and_the_next_one_heals_it(warehouse: Any, stand_in: Any) -> None:
     tenant = warehouse.add_tenant("Shoes")
     cover(warehouse, tenant, date(2024, 3, 1))
     stand_in.failures = [failure("metrics_daily", "column x does not exist")]
@@ -270,7 +228,7 @@ def test_a_failed_build_fails_the_run_and_the_next_one_heals_it(warehouse: Any, 
     assert runs_of(warehouse, tenant) == [(date(2024, 3, 1), "done", "")]
 
 
-def test_a_day_once_done_stays_done_when_its_repetition_fails(warehouse: Any, stand_in: StandIn) -> None:
+def test_a_day_once_done_stays_done_when_its_repetition_fails(warehouse: Any, stand_in: Any) -> None:
     """What became known when rests on the newest day done: it must not fall back while a day is run again."""
     tenant = warehouse.add_tenant("Shoes")
     cover(warehouse, tenant, date(2024, 3, 1))
@@ -282,7 +240,7 @@ def test_a_day_once_done_stays_done_when_its_repetition_fails(warehouse: Any, st
     assert runs_of(warehouse, tenant) == [(date(2024, 3, 1), "done", "baselines: out of memory")]
 
 
-def test_a_build_that_breaks_off_leaves_a_failed_run_and_no_lock(warehouse: Any, stand_in: StandIn) -> None:
+def test_a_build_that_breaks_off_leaves_a_failed_run_and_no_lock(warehouse: Any, stand_in: Any) -> None:
     tenant = warehouse.add_tenant("Shoes")
     cover(warehouse, tenant, date(2024, 3, 1))
     stand_in.raises = RuntimeError("killed")
@@ -295,7 +253,7 @@ def test_a_build_that_breaks_off_leaves_a_failed_run_and_no_lock(warehouse: Any,
     assert optimize(warehouse.database.connections()).ok
 
 
-def test_one_broken_tenant_does_not_stop_the_others(warehouse: Any, stand_in: StandIn) -> None:
+def test_one_broken_tenant_does_not_stop_the_others(warehouse: Any, stand_in: Any) -> None:
     broken, fine = warehouse.add_tenant("Broken"), warehouse.add_tenant("Fine")
     for tenant in (broken, fine):
         cover(warehouse, tenant, date(2024, 3, 1))
@@ -310,7 +268,7 @@ def test_one_broken_tenant_does_not_stop_the_others(warehouse: Any, stand_in: St
 
 
 def test_a_second_run_waits_for_the_first_and_says_so(
-    warehouse: Any, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+    warehouse: Any, stand_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = warehouse.add_tenant("Shoes")
     cover(warehouse, tenant, date(2024, 3, 1))
@@ -353,7 +311,7 @@ def test_the_flow_reads_as_the_runbook() -> None:
     assert not [word for word in ("select ", "insert ", "update ", "psycopg", "prefect") if word in lowered]
 
 
-def test_progress_is_told_in_order(warehouse: Any, stand_in: StandIn) -> None:
+def test_progress_is_told_in_order(warehouse: Any, stand_in: Any) -> None:
     tenant = warehouse.add_tenant("Shoes")
     cover(warehouse, tenant, date(2024, 3, 1))
     said: list[str] = []
