@@ -328,9 +328,7 @@ def sync_account(
 
 
 @contextlib.contextmanager
-def _only_one(
-    connection: psycopg.Connection[Any], account: Account, patience: float
-) -> Iterator[bool]:
+def _only_one(connection: psycopg.Connection[Any], account: Account, patience: float) -> Iterator[bool]:
     key = f"aegis sync {account.tenant_id} {account.platform} {account.account_id}"
     deadline = time.monotonic() + patience
     while True:

@@ -74,7 +74,12 @@ def test_its_history_is_imported_like_a_real_file(loaded: Any) -> None:
     assert by_api
     assert loaded.rows("select source, count(*), min(day), max(day) from ops.coverage group by source") == [
         ("api", by_api * demo.READ_DAYS, AS_OF - timedelta(days=demo.READ_DAYS - 1), AS_OF),
-        ("file", accounts * demo.HISTORY_DAYS, first, AS_OF),  # a history covers its whole period, rows or none
+        (
+            "file",
+            accounts * demo.HISTORY_DAYS,
+            first,
+            AS_OF,
+        ),  # a history covers its whole period, rows or none
     ]
     log = loaded.rows(
         "select kind, status, rows_failed, rows_imported > 0 from ops.import_log where kind <> 'api' order by import_id"
