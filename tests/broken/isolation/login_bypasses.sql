@@ -1,0 +1,4 @@
+-- One login that row security does not hold for.
+alter role BUYER bypassrls;
+-- undo
+alter role BUYER nobypassrls;
