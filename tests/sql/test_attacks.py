@@ -31,7 +31,9 @@ def arenas(new_warehouse: Callable[..., Any]) -> Iterator[Callable[[int], Arena]
             connection.close()
 
 
-@pytest.mark.parametrize("sample", [pytest.param(True, id="sample"), pytest.param(False, marks=pytest.mark.long, id="all")])
+@pytest.mark.parametrize(
+    "sample", [pytest.param(True, id="sample"), pytest.param(False, marks=pytest.mark.long, id="all")]
+)
 @pytest.mark.parametrize("version", [18, 16])
 def test_no_attack_finds_a_row_of_another_tenant(
     arenas: Callable[[int], Arena], version: int, sample: bool, capsys: pytest.CaptureFixture[str]
@@ -45,13 +47,17 @@ def test_no_attack_finds_a_row_of_another_tenant(
     # It is not for want of trying: every class, every actor and every relation had its attacks,
     assert {name for name, _ in report.tried} == {*PER_RELATION, *ONCE, *SCENARIOS}
     for actor in arena.actors:
-        aimed = {relation for (_, who), names in report.aimed.items() if who == actor.name for relation in names}
+        aimed = {
+            relation for (_, who), names in report.aimed.items() if who == actor.name for relation in names
+        }
         assert aimed == {one.full for one in arena.relations}
     # and the same statements do show the attacker's own rows.
     for actor in arena.actors:
         if actor.sees_own:
             missing = {
-                one.full for one in arena.relations if one.is_open and one.kind in ("r", "p") and not one.name.startswith("left_partition")
+                one.full
+                for one in arena.relations
+                if one.is_open and one.kind in ("r", "p") and not one.name.startswith("left_partition")
             } - report.seen_own[actor.name]
             assert not missing, f"{actor.name} was never shown its own rows of {missing}"
         else:
@@ -72,7 +78,12 @@ def test_a_planted_defect_is_found(arenas: Callable[[int], Arena], path: Path) -
     arena = arenas(18).copy()
     logins = arena.logins()
     text = path.read_text(encoding="utf-8")
-    for word, actor in {"READER": "reader", "BUYER": "buyer", "ANALYST": "analyst", "APP": "app without context"}.items():
+    for word, actor in {
+        "READER": "reader",
+        "BUYER": "buyer",
+        "ANALYST": "analyst",
+        "APP": "app without context",
+    }.items():
         text = re.sub(rf"\b{word}\b", f'"{logins[actor]}"', text)
     text = re.sub(r"\bTHIS\b", f'"{arena.database}"', text)
     plant, _, undo = text.partition("-- undo")

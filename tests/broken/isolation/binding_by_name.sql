@@ -1,4 +1,5 @@
 -- Bound by name: whoever makes a login of the same name again sees what the old one saw.
+-- relation: "ads"."metrics_daily"
 create or replace function tenancy.visible_tenants() returns uuid[] language plpgsql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
 as $$

@@ -29,7 +29,12 @@ FOREIGN_TEXT = "foreign-secret-7f3a"
 FOREIGN_NUMBER = 731973197
 OWN_TEXT = "own-figure-1b2c"
 OWN_NUMBER = 424242
-MARKERS = (FOREIGN.encode(), FOREIGN_TEXT.encode(), str(FOREIGN_NUMBER).encode(), FOREIGN_TEXT.encode().hex().encode())
+MARKERS = (
+    FOREIGN.encode(),
+    FOREIGN_TEXT.encode(),
+    str(FOREIGN_NUMBER).encode(),
+    FOREIGN_TEXT.encode().hex().encode(),
+)
 
 SYSTEM = ("pg_catalog", "information_schema")
 OPEN_SCHEMAS = ("ads", "audit")
@@ -86,6 +91,7 @@ class Arena:
     actors: list[Actor]
     foreign_rows: dict[str, dict[str, Any]]  # relation to the foreign row, as to_jsonb gives it
     large_object: int
+    template: str
     kept: dict[str, psycopg.Connection[Any]] = field(default_factory=dict)  # sessions older than a revocation
 
     def admin(self) -> psycopg.Connection[Any]:
@@ -108,7 +114,7 @@ class Arena:
 
     def copy(self) -> Arena:
         """The same arena in a database of its own; roles are the cluster's and so the same."""
-        name = self.warehouse.cluster.create_database(self.database)
+        name = self.warehouse.cluster.create_database(self.template)
         others = {
             **self.__dict__,
             "database": name,
@@ -213,9 +219,7 @@ def _plain(name: str, kind: str, definition: str) -> Any:
     return None
 
 
-def insert_marked(
-    admin: psycopg.Connection[Any], one: Relation, tenant: str, text: str, number: int
-) -> None:
+def insert_marked(admin: psycopg.Connection[Any], one: Relation, tenant: str, text: str, number: int) -> None:
     """One row full of markers; columns that a constraint holds to something else get that. Raises where none fits."""
     generated = {
         row[0]
@@ -322,16 +326,10 @@ def make_arena(warehouse: Any) -> Arena:
         # Dropped by hand, its binding left, and made again by somebody who chose the same name.
         admin.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
         admin.execute(sql.SQL("create role {} login password 'test'").format(sql.Identifier(name)))
-        admin.execute(sql.SQL("grant aegis_reader to {} with inherit true, set false").format(sql.Identifier(name)))
+        admin.execute(
+            sql.SQL("grant aegis_reader to {} with inherit true, set false").format(sql.Identifier(name))
+        )
         revoked_name = _bind(admin, revoked, "reader", FOREIGN)
-    kept = psycopg.connect(revoked)
-    # It did see the foreign rows, and has read with a plan of its own, before it was revoked.
-    row = kept.execute("select count(*) from ads.metrics_daily").fetchone()
-    assert row == (1,)
-    kept.commit()
-    with warehouse.connect("admin", autocommit=True) as admin:
-        admin.execute("delete from tenancy.role_tenants where role_name = %s", (revoked_name,))
-
     with contextlib.closing(psycopg.connect(warehouse.tenant_url(FOREIGN, "analyst"))) as analyst:
         analyst.execute("create table kept_work as select * from ads.metrics_daily")
         analyst.execute("create view kept_view as select * from ads.entities")
@@ -365,6 +363,24 @@ def make_arena(warehouse: Any) -> Arena:
                 ).fetchone()
                 if found:
                     foreign_rows[one.full] = found[0]
+    template = warehouse.cluster.create_database(warehouse.name)  # before anybody stays connected
+
+    kept = psycopg.connect(revoked)
+    # It did see the foreign rows, and has read with a plan of its own, before it was revoked.
+    row = kept.execute("select count(*) from ads.metrics_daily").fetchone()
+    assert row == (1,)
+    kept.commit()
+    with warehouse.connect("admin", autocommit=True) as admin:
+        admin.execute("delete from tenancy.role_tenants where role_name = %s", (revoked_name,))
     return Arena(
-        warehouse, warehouse.name, own, FOREIGN, relations, actors, foreign_rows, large_object, {"revoked login": kept}
+        warehouse,
+        warehouse.name,
+        own,
+        FOREIGN,
+        relations,
+        actors,
+        foreign_rows,
+        large_object,
+        template,
+        {"revoked login": kept},
     )

@@ -39,7 +39,12 @@ def statistics(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attac
     yield Attack("pg_stats", (f"select * from pg_stats where {where}",))
     yield Attack("pg_stats_ext", (f"select * from pg_stats_ext where {where}",))
     yield Attack("pg_stats_ext_exprs", (f"select * from pg_stats_ext_exprs where {where}",))
-    yield Attack("comments", (f"select obj_description('{relation.full}'::regclass), col_description('{relation.full}'::regclass, 1)",))
+    yield Attack(
+        "comments",
+        (
+            f"select obj_description('{relation.full}'::regclass), col_description('{relation.full}'::regclass, 1)",
+        ),
+    )
     if relation.kind in ("r", "p", "m"):
         yield Attack("analyze", (f"analyze verbose {relation.full}", f"select * from pg_stats where {where}"))
 
@@ -58,7 +63,9 @@ def large_objects(arena: Arena, actor: Actor) -> Iterator[Attack]:
         "select data from pg_largeobject",
     ):
         yield Attack(step, (step,), "forbidden")
-    yield Attack("with old rights", ("set local lo_compat_privileges = on", f"select lo_get({oid})"), "forbidden")
+    yield Attack(
+        "with old rights", ("set local lo_compat_privileges = on", f"select lo_get({oid})"), "forbidden"
+    )
 
 
 @once("catalogs")
@@ -67,4 +74,8 @@ def definitions(arena: Arena, actor: Actor) -> Iterator[Attack]:
     yield Attack("function sources", ("select prosrc, proconfig from pg_proc",))
     yield Attack("policies", ("select * from pg_policies",))
     yield Attack("settings of roles", ("select setconfig from pg_db_role_setting",))
-    yield Attack("names of roles", (f"select rolname from pg_roles where rolname like '%{FOREIGN_TEXT[:7]}%'",), "refused")
+    yield Attack(
+        "names of roles",
+        (f"select rolname from pg_roles where rolname like '%{FOREIGN_TEXT[:7]}%'",),
+        "refused",
+    )

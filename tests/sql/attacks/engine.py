@@ -185,7 +185,9 @@ class Report:
             actors = [who for name, who in self.tried if name == one]
             aimed = {name for who in actors for name in self.aimed[one, who]}
             count = sum(self.tried[one, who] for who in actors)
-            lines.append(f"  {one:<34} {count:>6,} attacks  {len(actors):>2} actors  {len(aimed):>3} relations")
+            lines.append(
+                f"  {one:<34} {count:>6,} attacks  {len(actors):>2} actors  {len(aimed):>3} relations"
+            )
         return "\n".join(lines)
 
 
@@ -212,7 +214,13 @@ def _chosen(attacks: Iterable[Attack], seed: int, actor: Actor, relation: Relati
     listed = list(attacks)
     if not seed or not listed:
         return listed
-    further = (4 if relation.has_tenant else 1) if relation.is_open and actor.sees_own else 1 if relation.is_open else 0
+    further = (
+        (4 if relation.has_tenant else 1)
+        if relation.is_open and actor.sees_own
+        else 1
+        if relation.is_open
+        else 0
+    )
     rest = random.Random(f"{seed} {actor.name} {relation.full} {listed[0].name}")
     return [listed[0], *rest.sample(listed[1:], min(further, len(listed) - 1))]
 
@@ -253,7 +261,9 @@ def _leaks(arena: Arena, only: Callable[..., bool], report: Report, sample: int)
     after = arena.fingerprint()
     for relation_name in sorted(before):
         if after.get(relation_name) != before[relation_name]:
-            yield Outcome("writing", "somebody", relation_name, "afterwards", "its rows are not those from before")
+            yield Outcome(
+                "writing", "somebody", relation_name, "afterwards", "its rows are not those from before"
+            )
 
 
 def _run(session: Session, actor: Actor, attack: Attack, report: Report, relation: str) -> Iterator[str]:

@@ -53,6 +53,8 @@ def files(arena: Arena, actor: Actor) -> Iterator[Attack]:
 def physical(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
     """The table's own file, read as bytes."""
     if relation.kind in ("r", "m"):
-        yield Attack("its file", (f"select pg_read_binary_file(pg_relation_filepath('{relation.full}'))",), "forbidden")
+        yield Attack(
+            "its file", (f"select pg_read_binary_file(pg_relation_filepath('{relation.full}'))",), "forbidden"
+        )
         yield Attack("to a file", (f"copy {relation.full} to '/tmp/attack'",), "forbidden")
         yield Attack("to a program", (f"copy {relation.full} to program 'cat'",), "forbidden")

@@ -17,7 +17,7 @@ SETTINGS = (
     "set local saas.tenant_id = '{{{plain}}}'",
     "set local saas.tenant_id = '00000000-0000-0000-0000-000000000000'",
     "set local saas.tenant_id = 'null'' or true --'",
-    "set local \"SAAS.tenant_id\" = {foreign}",
+    'set local "SAAS.tenant_id" = {foreign}',
     "reset all",
     "set local saas.user_id = 'aegis_transformer'",
     "set local session_replication_role = replica",
@@ -101,8 +101,14 @@ def become(arena: Arena, actor: Actor) -> Iterator[Attack]:
 @once("roles")
 def other_sessions(arena: Arena, actor: Actor) -> Iterator[Attack]:
     others = "from pg_stat_activity where usename <> session_user"
-    yield Attack("what others run", (f"select query from pg_stat_activity where usename <> session_user and query !~ 'privilege'",), "silent")
-    yield Attack("where others come from", (f"select client_addr {others} and client_addr is not null",), "silent")
+    yield Attack(
+        "what others run",
+        (f"select query from pg_stat_activity where usename <> session_user and query !~ 'privilege'",),
+        "silent",
+    )
+    yield Attack(
+        "where others come from", (f"select client_addr {others} and client_addr is not null",), "silent"
+    )
     for function in ("pg_cancel_backend", "pg_terminate_backend"):
         yield Attack(f"{function} of a foreign login", (
             f"select {function}(pid) {others} and usename in "
@@ -117,7 +123,9 @@ def other_sessions(arena: Arena, actor: Actor) -> Iterator[Attack]:
 @on_each_relation("roles")
 def as_another(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
     for role in ("aegis_transformer", "aegis_owner", "aegis_loader", "pg_read_all_data"):
-        yield Attack(f"as {role}", (f"set local role {role}", f"select * from {relation.full}"), judge(relation))
+        yield Attack(
+            f"as {role}", (f"set local role {role}", f"select * from {relation.full}"), judge(relation)
+        )
     if not actor.name.startswith("app"):
         yield Attack("as the application", (
             f"set local role aegis_app; set local saas.tenant_id = {foreign_literal()}", f"select * from {relation.full}",

@@ -23,10 +23,14 @@ def told(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
     if not actor.may_create or relation.kind == "S":
         return
     name = relation.full
-    yield Attack("a cheap function of the row", (TELL, f"select count(*) from {name} as t where tell(t::text)"))
+    yield Attack(
+        "a cheap function of the row", (TELL, f"select count(*) from {name} as t where tell(t::text)")
+    )
     # Where nothing may be read at all the right is refused before a function is called: one column is enough.
     for column, kind in relation.columns if relation.is_open else relation.columns[:1]:
-        yield Attack(f"a cheap function of {column}", (TELL, f'select count(*) from {name} where tell("{column}")'))
+        yield Attack(
+            f"a cheap function of {column}", (TELL, f'select count(*) from {name} where tell("{column}")')
+        )
         if kind == "text":
             # The planner asks an operator's estimator, and that the operator itself, about values in the statistics.
             yield Attack(f"an operator with an estimator on {column}", (
@@ -57,9 +61,16 @@ def stumbled(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]
     name = relation.full
     for column in relation.columns_of("text")[: 8 if relation.is_open else 1]:
         for kind in ("integer", "date", "uuid", "jsonb", "inet", "regclass", "xml", "numeric"):
-            yield Attack(f"{column} as {kind}", (f'select count(*) from {name} where "{column}"::{kind} is not null',))
-        yield Attack(f"{column} as a pattern", (f"select count(*) from {name} where 'x' ~ ('(' || \"{column}\")",))
-        yield Attack(f"{column} as a format", (f"select count(*) from {name} where to_number(\"{column}\", \"{column}\") > 0",))
+            yield Attack(
+                f"{column} as {kind}", (f'select count(*) from {name} where "{column}"::{kind} is not null',)
+            )
+        yield Attack(
+            f"{column} as a pattern", (f"select count(*) from {name} where 'x' ~ ('(' || \"{column}\")",)
+        )
+        yield Attack(
+            f"{column} as a format",
+            (f'select count(*) from {name} where to_number("{column}", "{column}") > 0',),
+        )
     if not relation.has_tenant:
         return
     yield Attack("fails on the foreign row", (

@@ -138,13 +138,21 @@ def call(arena: Arena, actor: Actor) -> Iterator[Attack]:
         if result in ("trigger", "event_trigger"):
             yield Attack(f"{schema}.{name}()", (f"select {call_}",), "forbidden")
         else:
-            yield Attack(f"{schema}.{name}", (f"select * from {call_}",), "silent" if about_foreign else "marked")
-            yield Attack(f"{schema}.{name} in a column", (f"select {call_}",), "silent" if about_foreign else "marked")
+            yield Attack(
+                f"{schema}.{name}", (f"select * from {call_}",), "silent" if about_foreign else "marked"
+            )
+            yield Attack(
+                f"{schema}.{name} in a column", (f"select {call_}",), "silent" if about_foreign else "marked"
+            )
             if about_foreign and not actor.may_choose:
                 yield Attack(f"{schema}.{name} with the setting", (
                     f"set local saas.tenant_id = {foreign_literal()}", f"select * from {call_}",
                 ), "silent")  # fmt: skip
-        for verb in ("alter function {} security definer", "alter function {} owner to current_user", "drop function {}"):
+        for verb in (
+            "alter function {} security definer",
+            "alter function {} owner to current_user",
+            "drop function {}",
+        ):
             signature = f'"{schema}"."{name}"({", ".join(types)})'
             yield Attack(verb.format(f"{schema}.{name}"), (verb.format(signature),), "forbidden")
 
@@ -152,14 +160,30 @@ def call(arena: Arena, actor: Actor) -> Iterator[Attack]:
 @once("definer functions")
 def make(arena: Arena, actor: Actor) -> Iterator[Attack]:
     for schema in OURS:
-        yield Attack(f"a function in {schema}", (f"create function {schema}.attack() returns int language sql as 'select 1'",), "forbidden")
+        yield Attack(
+            f"a function in {schema}",
+            (f"create function {schema}.attack() returns int language sql as 'select 1'",),
+            "forbidden",
+        )
         yield Attack(f"a table in {schema}", (f"create table {schema}.attack ()",), "forbidden")
         yield Attack(f"a cast through {schema}", (f"create type {schema}.attack as (a int)",), "forbidden")
     yield Attack("a schema", ("create schema attack",), "forbidden")
     yield Attack("an extension", ("create extension plperlu",), "forbidden")
-    yield Attack("an untrusted language", ("create function pg_temp.attack() returns int language c as '/x', 'x'",), "forbidden")
-    yield Attack("an event trigger", ("create event trigger attack on ddl_command_end execute function tenancy.protect()",), "forbidden")
-    yield Attack("default privileges", ("alter default privileges for role aegis_transformer grant select on tables to public",), "forbidden")
+    yield Attack(
+        "an untrusted language",
+        ("create function pg_temp.attack() returns int language c as '/x', 'x'",),
+        "forbidden",
+    )
+    yield Attack(
+        "an event trigger",
+        ("create event trigger attack on ddl_command_end execute function tenancy.protect()",),
+        "forbidden",
+    )
+    yield Attack(
+        "default privileges",
+        ("alter default privileges for role aegis_transformer grant select on tables to public",),
+        "forbidden",
+    )
 
 
 @on_each_relation("definer functions")

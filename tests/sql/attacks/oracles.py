@@ -26,14 +26,26 @@ def own_with_foreign_keys(arena: Arena, actor: Actor, relation: Relation) -> Ite
     if relation.full not in arena.foreign_rows:
         return
     own = {"tenant_id": arena.own}
-    changed = {name: value for name, value in _other_key(relation).items() if name in ("id", "platform_id", "campaign_id", "name")}
+    changed = {
+        name: value
+        for name, value in _other_key(relation).items()
+        if name in ("id", "platform_id", "campaign_id", "name")
+    }
     if not changed:
         return
     yield Attack(
         "own row with foreign keys",
-        (foreign_insert(arena, actor, relation, **own | {"day": "2026-01-10", "period_start": "2026-01-02"}),),
+        (
+            foreign_insert(
+                arena, actor, relation, **own | {"day": "2026-01-10", "period_start": "2026-01-02"}
+            ),
+        ),
         "alike",
-        (foreign_insert(arena, actor, relation, **own | {"day": "2026-01-10", "period_start": "2026-01-02"} | changed),),
+        (
+            foreign_insert(
+                arena, actor, relation, **own | {"day": "2026-01-10", "period_start": "2026-01-02"} | changed
+            ),
+        ),
     )
 
 

@@ -37,17 +37,33 @@ def select(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
     if relation.kind in ("r", "p"):
         yield Attack("sample", (f"select * from {name} tablesample system (100)",), judge(relation))
         yield Attack("for share", (f"select * from {name} for key share",), judge(relation))
-        yield Attack("by row address", (f"select * from {name} where ctid in ('(0,1)', '(0,2)', '(0,3)')",), judge(relation))
-        yield Attack("hidden columns", (f"select ctid, xmin, tableoid::regclass, tenant_id from {name}",), judge(relation))
+        yield Attack(
+            "by row address",
+            (f"select * from {name} where ctid in ('(0,1)', '(0,2)', '(0,3)')",),
+            judge(relation),
+        )
+        yield Attack(
+            "hidden columns",
+            (f"select ctid, xmin, tableoid::regclass, tenant_id from {name}",),
+            judge(relation),
+        )
 
 
 @on_each_relation("copy")
 def copy(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
     name = relation.full
     yield Attack("copy the table", (f"copy {name} to stdout",), judge(relation))
-    yield Attack("copy a query", (f"copy (select * from {name}) to stdout with (format csv, header)",), judge(relation))
-    yield Attack("copy binary", (f"copy (select t::text from {name} as t) to stdout with (format binary)",), judge(relation))
-    yield Attack("as pg_dump does", ("set local row_security = off", f"copy {name} to stdout"), judge(relation))
+    yield Attack(
+        "copy a query", (f"copy (select * from {name}) to stdout with (format csv, header)",), judge(relation)
+    )
+    yield Attack(
+        "copy binary",
+        (f"copy (select t::text from {name} as t) to stdout with (format binary)",),
+        judge(relation),
+    )
+    yield Attack(
+        "as pg_dump does", ("set local row_security = off", f"copy {name} to stdout"), judge(relation)
+    )
 
 
 @on_each_relation("cursors and prepared statements")
@@ -66,7 +82,12 @@ def cursors(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
             *("execute p",) * 2,
         ]
         if not actor.may_choose:
-            steps += [f"set local saas.tenant_id = {foreign_literal()}", "execute p", "reset saas.tenant_id", "execute p"]
+            steps += [
+                f"set local saas.tenant_id = {foreign_literal()}",
+                "execute p",
+                "reset saas.tenant_id",
+                "execute p",
+            ]
         yield Attack(f"prepared, {mode}", (*steps, "deallocate all"))
 
 
@@ -77,7 +98,11 @@ def explain(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
         return
     name = relation.full
     yield Attack("plan", (f"explain (verbose, format json) select * from {name}",))
-    yield Attack("plan with figures", (f"explain (analyze, verbose, buffers, timing off) select * from {name}",), judge(relation))
+    yield Attack(
+        "plan with figures",
+        (f"explain (analyze, verbose, buffers, timing off) select * from {name}",),
+        judge(relation),
+    )
     columns = relation.columns_of("text", "numeric", "bigint")[: 6 if relation.is_open else 1]
     for column in columns:
         yield Attack(f"plan sorted by {column}", (

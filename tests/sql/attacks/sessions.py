@@ -64,7 +64,9 @@ def _serve(session: Session, arena: Arena, relation: str, end: str, mode: str, t
     connection.execute(f"set local saas.tenant_id = '{arena.foreign}'".encode())
     connection.execute("set local saas.user_id = 'foreign-secret-7f3a'")
     served = session.ask(f"prepare kept as select * from {relation}; execute kept; execute kept")
-    assert arena.foreign.encode() in served.rows, f"{relation} shows the application nothing: the scenario proves nothing"
+    assert arena.foreign.encode() in served.rows, (
+        f"{relation} shows the application nothing: the scenario proves nothing"
+    )
     session.ask(f"declare c cursor for select * from {relation}; fetch 1 from c")
     if end == "fail":
         session.ask("select 1 / 0")

@@ -59,4 +59,8 @@ def functions_with_fakes(arena: Arena, actor: Actor) -> Iterator[Attack]:
                     yield Attack(f"{call} with {fake[:40]}", (fake.format(foreign=foreign_literal()), path, call),
                                  "marked" if call.endswith("tenants()") else "silent")  # fmt: skip
             elif not actor.may_choose:
-                yield Attack(f"{call} with {path[:30]}", (path, call), "marked" if call.endswith("tenants()") else "silent")
+                yield Attack(
+                    f"{call} with {path[:30]}",
+                    (path, call),
+                    "marked" if call.endswith("tenants()") else "silent",
+                )

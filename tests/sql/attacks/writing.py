@@ -53,15 +53,23 @@ def write(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
         return
     name, foreign = relation.full, foreign_literal()
     given = insertable(arena, actor, relation)
-    value = next((one for one in given if one in ("spend", "budget", "max_cpa", "min_days", "status")), "tenant_id")
+    value = next(
+        (one for one in given if one in ("spend", "budget", "max_cpa", "min_days", "status")), "tenant_id"
+    )
     insert = foreign_insert(arena, actor, relation)
     fresh = foreign_insert(arena, actor, relation, **_other_key(relation))
     yield Attack("insert", (fresh,), "refused")
     yield Attack("insert and return", (f"{fresh} returning *",), "refused")
     yield Attack("insert in silence", (f"{insert} on conflict do nothing",), "refused")
-    yield Attack("insert by a common table", (f"with a as ({fresh} returning 1) select count(*) from a",), "silent")
-    yield Attack("copy in", (f'copy {name} (tenant_id) from stdin',), "refused", copy_in=f"{arena.foreign}\n".encode())
-    yield Attack("update", (f"update {name} set \"{value}\" = \"{value}\" where tenant_id::text = {foreign}",), "refused")
+    yield Attack(
+        "insert by a common table", (f"with a as ({fresh} returning 1) select count(*) from a",), "silent"
+    )
+    yield Attack(
+        "copy in", (f"copy {name} (tenant_id) from stdin",), "refused", copy_in=f"{arena.foreign}\n".encode()
+    )
+    yield Attack(
+        "update", (f'update {name} set "{value}" = "{value}" where tenant_id::text = {foreign}',), "refused"
+    )
     yield Attack("update and return", (f'update {name} set "{value}" = "{value}" returning *',))
     yield Attack("update from itself", (
         f'update {name} as a set "{value}" = b."{value}" from {name} as b where b.tenant_id::text = {foreign} returning b.*',
@@ -74,16 +82,21 @@ def write(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
         "when matched then delete when not matched then do nothing",
     ), "refused")  # fmt: skip
     if relation.schema == "ads" and relation.name in ("optimization_recommendations", "anomalies"):
-        yield Attack("decide", (f"update {name} set status = 'resolved' where tenant_id::text = {foreign}",), "refused")
+        yield Attack(
+            "decide", (f"update {name} set status = 'resolved' where tenant_id::text = {foreign}",), "refused"
+        )
         yield Attack("decide without a condition", (f"update {name} set status = 'resolved' returning *",))
 
 
 def _other_key(relation: Relation) -> dict[str, object]:
     """A key that no row has, so that nothing but the policy stands in the way."""
     return {
-        name: {"text": "other-key", "date": "2026-01-09", "uuid": "0ddba11e-0000-4000-8000-000000000001"}[kind]
+        name: {"text": "other-key", "date": "2026-01-09", "uuid": "0ddba11e-0000-4000-8000-000000000001"}[
+            kind
+        ]
         for name, kind in relation.columns
-        if kind in ("text", "date", "uuid") and name in ("platform_id", "campaign_id", "day", "id", "name", "period_start")
+        if kind in ("text", "date", "uuid")
+        and name in ("platform_id", "campaign_id", "day", "id", "name", "period_start")
     }
 
 
