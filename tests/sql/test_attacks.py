@@ -62,6 +62,10 @@ def test_no_attack_finds_a_row_of_another_tenant(
             assert not missing, f"{actor.name} was never shown its own rows of {missing}"
         else:
             assert not report.seen_own[actor.name], actor.name
+    assert report.told_own >= {
+        "context", "copy", "cursors and prepared statements", "definer functions", "errors and casts",
+        "leaky functions and operators", "reading", "row security", "shadowed names", "views", "writing",
+    }, "a class whose attacks never show anything proves nothing"  # fmt: skip
 
 
 # -- the suite itself: planted defects --------------------------------------------------------------------------------

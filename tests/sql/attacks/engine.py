@@ -171,6 +171,9 @@ class Report:
     tried: Counter[tuple[str, str]] = field(default_factory=Counter)
     aimed: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     seen_own: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    told_own: set[str] = field(
+        default_factory=set
+    )  # classes whose attacks brought the attacker's own values to light
     leaks: list[Outcome] = field(default_factory=list)
 
     def summary(self, version: int) -> str:
@@ -237,7 +240,7 @@ def _leaks(arena: Arena, only: Callable[..., bool], report: Report, sample: int)
                     for make in makers:
                         for attack in make(arena, actor):
                             report.tried[name, actor.name] += 1
-                            for what in _run(session, actor, attack, report, ""):
+                            for what in _run(session, actor, attack, report, "", name):
                                 yield Outcome(name, actor.name, "", attack.name, what)
             for relation in arena.relations:
                 for name, relation_makers in PER_RELATION.items():
@@ -246,7 +249,7 @@ def _leaks(arena: Arena, only: Callable[..., bool], report: Report, sample: int)
                             for attack in _chosen(make_one(arena, actor, relation), sample, actor, relation):
                                 report.tried[name, actor.name] += 1
                                 report.aimed[name, actor.name].add(relation.full)
-                                for what in _run(session, actor, attack, report, relation.full):
+                                for what in _run(session, actor, attack, report, relation.full, name):
                                     yield Outcome(name, actor.name, relation.full, attack.name, what)
     for name, plays in SCENARIOS.items():
         if only(name, None, None):
@@ -266,7 +269,9 @@ def _leaks(arena: Arena, only: Callable[..., bool], report: Report, sample: int)
             )
 
 
-def _run(session: Session, actor: Actor, attack: Attack, report: Report, relation: str) -> Iterator[str]:
+def _run(
+    session: Session, actor: Actor, attack: Attack, report: Report, relation: str, name: str
+) -> Iterator[str]:
     answers = _play(session, actor, attack.steps, attack.copy_in)
     text = "\n".join(attack.steps).encode()
     for answer in answers:
@@ -275,6 +280,8 @@ def _run(session: Session, actor: Actor, attack: Attack, report: Report, relatio
                 yield f"a row held {marker.decode()}"
             elif marker in answer.said and marker not in text:
                 yield f"a message held {marker.decode()}: {answer.said.decode(errors='replace')[:200]}"
+        if OWN_TEXT.encode() in answer.rows + answer.said and OWN_TEXT.encode() not in text:
+            report.told_own.add(name)
         if relation and OWN_TEXT.encode() in answer.rows:
             report.seen_own[actor.name].add(relation)
     last = answers[-1]

@@ -22,6 +22,10 @@ FAKES = (
     "create function yes(uuid, uuid) returns boolean language sql immutable as 'select true'",
     "create operator = (leftarg = uuid, rightarg = uuid, function = yes)",
     "create function yes_any(uuid, uuid[]) returns boolean language sql immutable as 'select true'",
+    # A definer function can only be deceived by what it may read.
+    "grant all on all tables in schema pg_temp to public",
+    "grant all on role_tenants, tenants, pg_roles to public",
+    "do $$ begin execute format('grant all on schema %I to public', current_schema()); end $$",
     "create function to_jsonb(record) returns jsonb language sql as $$ select '{{}}'::jsonb $$",
 )
 PATHS = (
@@ -35,11 +39,14 @@ PATHS = (
 def shadowed(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
     if relation.kind == "S":
         return
+    if actor.may_create:
+        # Each a step of its own: one that is refused must not take the others with it.
+        fakes = [fake.format(foreign=foreign_literal()) for fake in FAKES]
+        yield Attack(
+            "everything faked", (*fakes, PATHS[0], f"select * from {relation.full}"), judge(relation)
+        )
     for path in PATHS[1:]:
         yield Attack(path, (path, f"select * from {relation.full}"), judge(relation))
-    if actor.may_create:
-        fakes = "; ".join(fake.format(foreign=foreign_literal()) for fake in FAKES)
-        yield Attack("everything faked", (fakes, PATHS[0], f"select * from {relation.full}"), judge(relation))
 
 
 @once("shadowed names")
@@ -55,9 +62,12 @@ def functions_with_fakes(arena: Arena, actor: Actor) -> Iterator[Attack]:
     for call in calls:
         for path in PATHS:
             if actor.may_create:
-                for fake in FAKES:
-                    yield Attack(f"{call} with {fake[:40]}", (fake.format(foreign=foreign_literal()), path, call),
-                                 "marked" if call.endswith("tenants()") else "silent")  # fmt: skip
+                fakes = tuple(fake.format(foreign=foreign_literal()) for fake in FAKES)
+                yield Attack(
+                    f"{call} with fakes and {path[:30]}",
+                    (*fakes, path, call),
+                    "marked" if call.endswith("tenants()") else "silent",
+                )
             elif not actor.may_choose:
                 yield Attack(
                     f"{call} with {path[:30]}",
