@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+
 from attacks.arena import FOREIGN, MARKERS, OWN_TEXT, Actor, Arena, Relation
 
 COPY_OUT = re.compile(r"^\s*copy\b.*\bto stdout", re.IGNORECASE | re.DOTALL)

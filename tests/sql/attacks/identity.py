@@ -103,7 +103,7 @@ def other_sessions(arena: Arena, actor: Actor) -> Iterator[Attack]:
     others = "from pg_stat_activity where usename <> session_user"
     yield Attack(
         "what others run",
-        (f"select query from pg_stat_activity where usename <> session_user and query !~ 'privilege'",),
+        ("select query from pg_stat_activity where usename <> session_user and query !~ 'privilege'",),
         "silent",
     )
     yield Attack(

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import psycopg
+
 from attacks.arena import Arena, with_database
 from attacks.engine import Session, scenario
 
