@@ -387,7 +387,10 @@ class _Deployment:
                 with self.admin.transaction():
                     for one in self.tree.superuser:
                         self._execute(one, f"sql/superuser/{one.name}")
-                return "tables made in ads by any way get row security; nobody drops a role's policies", "done"
+                return (
+                    "tables made in ads by any way get row security; nobody drops a role's policies",
+                    "done",
+                )
             made = self._value(
                 "select count(*) from pg_event_trigger where evtname in "
                 "('aegis_ads_row_security', 'aegis_refuse_drop_owned')"
