@@ -72,7 +72,7 @@ def test_every_check_of_these_tables_is_said_in_words(world18: World) -> None:
                 ("budget_allocation", "fill_budget"),
                 ("ab_tests", "check_test"),
                 ("platform_configs", "fill_config"),
-            )  # fmt: skip
+            )
         }
     assert len(columns) > 15
     for constraint, table, column in columns:
