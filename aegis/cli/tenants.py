@@ -46,7 +46,7 @@ def tenant_add(
     from aegis.database import open_database
     from aegis.tenants import add_tenant
 
-    with open_database(say=note).connect("admin") as connection:
+    with open_database(say=note).connect("owner") as connection:
         tenant = add_tenant(connection, name, currency, timezone, industry)
     typer.echo(tenant.tenant_id)
     note(f"Added {tenant.name}: reports in {tenant.currency}, days of {tenant.timezone}.")
@@ -97,7 +97,7 @@ def tenant_set(
     from aegis.database import open_database
     from aegis.tenants import resolve_tenant, set_tenant
 
-    with open_database(say=note).connect("admin") as connection:
+    with open_database(say=note).connect("owner") as connection:
         changes = set_tenant(connection, resolve_tenant(connection, tenant), pairs)
     for change in changes:
         typer.echo(str(change))
@@ -231,7 +231,7 @@ def account_add(
     from aegis.database import open_database
     from aegis.tenants import add_account, resolve_tenant
 
-    with open_database(say=note).connect("admin") as connection:
+    with open_database(say=note).connect("owner") as connection:
         found = resolve_tenant(connection, tenant)
         is_new, changes = add_account(connection, found, platform, account, name, currency, timezone)
     if is_new:

@@ -37,11 +37,15 @@ parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(
-        case when tenancy.is_application() then nullif(current_setting('saas.user_id', true), '') end,
+        case
+            when tenancy.is_application() or pg_has_role(tenancy.acting_role()::name, 'aegis_owner', 'member')
+                then nullif(current_setting('saas.user_id', true), '')
+        end,
         session_user::text
     )
 $$;
-comment on function tenancy.acting_person() is 'Who decides: the application''s user where it set saas.user_id, else the login.';
+comment on function tenancy.acting_person() is
+'Who decides: the user whom the application or the operator''s command names in saas.user_id, else the login.';
 
 create or replace function tenancy.current_tenant_id()
 returns uuid
