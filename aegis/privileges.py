@@ -38,7 +38,7 @@ def render(expected: dict[str, Any]) -> str:
         rows = [row for row in rows if any(row[1:])]
         parts.append(f"## {role}\n\n{says}\n")
         if not rows:
-            parts.append("Nothing.\n")
+            parts.append("Nothing but what it has as a reader.\n" if kind == "analyst" else "Nothing.\n")
             continue
         lines = ["| schema | schema itself | tables | functions |", "| --- | --- | --- | --- |"]
         lines += [
