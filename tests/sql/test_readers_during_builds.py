@@ -143,7 +143,9 @@ def test_no_relation_is_ever_readable_without_its_policy(built: Any) -> None:
                     + ["--exclude-resource-type", "unit_test"],
                 )
             else:
-                result = build(built.database.connections(), select=["path:models/ads"], vars={"rebuild": True})
+                result = build(
+                    built.database.connections(), select=["path:models/ads"], vars={"rebuild": True}
+                )
             assert result.ok, result.failures
 
     assert problems == []

@@ -91,7 +91,7 @@ def write(arena: Arena, actor: Actor, relation: Relation) -> Iterator[Attack]:
 def _other_key(relation: Relation) -> dict[str, object]:
     """A key that no row has, so that nothing but the policy stands in the way."""
     return {
-        name: {"text": "other-key", "date": "2026-01-09", "uuid": "0ddba11e-0000-4000-8000-000000000001"}[
+        name: {"text": "other-key", "date": "2026-01-02", "uuid": "0ddba11e-0000-4000-8000-000000000001"}[
             kind
         ]
         for name, kind in relation.columns
