@@ -304,7 +304,7 @@ def test_an_administrator_who_is_no_superuser(new_warehouse: Callable[..., Any],
     with warehouse.cluster.admin() as admin:
         admin.execute(f"create role {plain} login password 'test'".encode())
         admin.execute(f"grant {warehouse.database.role('owner')} to {plain}".encode())
-    with pytest.raises(AegisError, match="may not make the login.*Nothing was changed"):
+    with pytest.raises(AegisError, match=r"may not make the login.*Nothing was changed"):
         add_login(
             Database(Settings(root=project_root(), data_dir=settings.data_dir,
                               database_url=with_user(warehouse.url(), plain, "test"), role_prefix=settings.role_prefix)),

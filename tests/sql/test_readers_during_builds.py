@@ -139,8 +139,7 @@ def test_no_relation_is_ever_readable_without_its_policy(built: Any) -> None:
             if number % 2:
                 result = run_dbt(
                     built.database.connections(),
-                    ["build", "--full-refresh", "--target", "prod", "--select", "path:models/ads"]
-                    + ["--exclude-resource-type", "unit_test"],
+                    "build --full-refresh --target prod --select path:models/ads --exclude-resource-type unit_test".split(),
                 )
             else:
                 result = build(
