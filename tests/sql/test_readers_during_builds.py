@@ -139,7 +139,16 @@ def test_no_relation_is_ever_readable_without_its_policy(built: Any) -> None:
             if number % 2:
                 result = run_dbt(
                     built.database.connections(),
-                    "build --full-refresh --target prod --select path:models/ads --exclude-resource-type unit_test".split(),
+                    [
+                        "build",
+                        "--full-refresh",
+                        "--target",
+                        "prod",
+                        "--select",
+                        "path:models/ads",
+                        "--exclude-resource-type",
+                        "unit_test",
+                    ],
                 )
             else:
                 result = build(
