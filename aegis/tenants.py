@@ -1,6 +1,6 @@
 """Tenants, their ad accounts and their configuration, as operators change them.
 
-Tenants and accounts are written on an administrator's connection, configuration as the application: policies and
+Tenants and accounts are written as the owner, configuration as the application: policies and
 triggers hold for it as for the web page later. Both set saas.user_id, so the audit trail names the person.
 
 Raises    AegisError in one sentence: unknown tenant, platform, key; a value of the wrong kind.

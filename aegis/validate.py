@@ -817,13 +817,16 @@ def render(report: ValidationReport) -> None:
 
 
 def write_expected(database: Database) -> Path:
-    """Write sql/checks/expected.json from a database that was just deployed and never used otherwise."""
+    """Write sql/checks/expected.json, and docs/privileges.md from it, for a database that was just deployed."""
+    from aegis.privileges import document, render
+
     with database.connect("admin") as connection:
         expected = expected_of(
             catalogue(connection, database.settings.role_prefix), default_configurations(connection)
         )
     path = expected_file(database.settings.root)
     path.write_text(json.dumps(expected, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    document(database.settings.root).write_text(render(expected), encoding="utf-8")
     return path
 
 

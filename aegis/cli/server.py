@@ -116,7 +116,7 @@ def dsn(
     if tenant is not None:
         from aegis.tenants import resolve_tenant
 
-        with database.connect("admin") as connection:
+        with database.connect("owner") as connection:
             tenant_id = str(resolve_tenant(connection, tenant).tenant_id)
     url, login = make_dsn(database, role, tenant_id)
     if login is not None and login.created:

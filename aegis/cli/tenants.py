@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aegis.cli.frame import note
 
+if TYPE_CHECKING:
+    import psycopg
+
+    from aegis.tenants import Tenant
+
 tenant_app = typer.Typer(help="Add, list and change tenants.", no_args_is_help=True)
 account_app = typer.Typer(help="Add and list ad accounts.", no_args_is_help=True)
 config_app = typer.Typer(help="Show and set targets, limits and thresholds.", no_args_is_help=True)
+
+login_app = typer.Typer(help="Logins bound to tenants, for people and BI tools.", no_args_is_help=True)
 
 TenantOption = Annotated[str, typer.Option("--tenant", help="Name or id.")]
 
 
 def register(app: typer.Typer) -> None:
+    tenant_app.add_typer(login_app, name="login")
     app.add_typer(tenant_app, name="tenant")
     app.add_typer(account_app, name="account")
     app.add_typer(config_app, name="config")
@@ -37,7 +46,7 @@ def tenant_add(
     from aegis.database import open_database
     from aegis.tenants import add_tenant
 
-    with open_database(say=note).connect("admin") as connection:
+    with open_database(say=note).connect("owner") as connection:
         tenant = add_tenant(connection, name, currency, timezone, industry)
     typer.echo(tenant.tenant_id)
     note(f"Added {tenant.name}: reports in {tenant.currency}, days of {tenant.timezone}.")
@@ -88,12 +97,123 @@ def tenant_set(
     from aegis.database import open_database
     from aegis.tenants import resolve_tenant, set_tenant
 
-    with open_database(say=note).connect("admin") as connection:
+    with open_database(say=note).connect("owner") as connection:
         changes = set_tenant(connection, resolve_tenant(connection, tenant), pairs)
     for change in changes:
         typer.echo(str(change))
     if any(change.key in ("currency", "timezone") and change.old != change.new for change in changes):
         note("Figures in the reporting currency and the as-of day follow with the next `aegis optimize`.")
+
+
+@login_app.command("add")
+def login_add(
+    tenant: TenantOption,
+    name: Annotated[str, typer.Option(help="Of the login: small letters, digits and _.")],
+    also: Annotated[
+        list[str] | None, typer.Option(help="Further tenants it sees: names or ids, separated by commas.")
+    ] = None,
+    role: Annotated[str, typer.Option(help="reader, buyer or analyst.")] = "reader",
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Take the password from standard input.")
+    ] = False,
+) -> None:
+    """Make a login that sees these tenants only. Its password is printed once and kept nowhere."""
+    from aegis.database import open_database
+    from aegis.logins import add_login
+
+    database = open_database(say=note)
+    with database.connect("owner") as connection:
+        tenants = _named(connection, [tenant, *(also or [])])
+    password = add_login(database, tenants, name, role, _password_from_stdin(password_stdin))
+    note(f"Made the login {name}, a {role} of {', '.join(one.name for one in tenants)}.")
+    _print_password(password, password_stdin)
+
+
+@login_app.command("list")
+def login_list(
+    tenant: Annotated[str | None, typer.Option(help="Name or id; all when left out.")] = None,
+) -> None:
+    """List the logins that are bound to tenants, those of `aegis dsn` included."""
+    from aegis.database import open_database
+    from aegis.logins import list_logins
+    from aegis.tenants import resolve_tenant
+
+    with open_database(say=note).connect("owner") as connection:
+        logins = list_logins(connection, resolve_tenant(connection, tenant) if tenant is not None else None)
+    if not logins:
+        typer.echo("There are no logins yet. Make one with: aegis tenant login add --tenant T --name N")
+        return
+    _print_table(
+        ("login", "role", "tenants", "since", "by", "state"),
+        [
+            (
+                one.name,
+                one.kind,
+                ", ".join(one.tenants),
+                f"{one.granted_at:%Y-%m-%d}",
+                one.granted_by,
+                one.state,
+            )
+            for one in logins
+        ],
+    )
+
+
+@login_app.command("rotate")
+def login_rotate(
+    name: Annotated[str, typer.Argument(help="Of the login.")],
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Take the password from standard input.")
+    ] = False,
+) -> None:
+    """Give a login a new password, printed once. The old one ends at once; open sessions go on."""
+    from aegis.database import open_database
+    from aegis.logins import rotate_login
+
+    password = rotate_login(open_database(say=note), name, _password_from_stdin(password_stdin))
+    note(f"{name} has a new password.")
+    _print_password(password, password_stdin)
+
+
+@login_app.command("revoke")
+def login_revoke(name: Annotated[str, typer.Argument(help="Of the login.")]) -> None:
+    """End a login: unbound, its sessions ended, dropped. An analyst's work stays until it is dropped by hand."""
+    from aegis.database import open_database
+    from aegis.logins import revoke_login
+
+    ended, is_gone = revoke_login(open_database(say=note), name)
+    sessions = f" {ended} open session{'s' if ended != 1 else ''} ended." if ended else ""
+    if is_gone:
+        typer.echo(f"Revoked and dropped {name}.{sessions}")
+    else:
+        typer.echo(f"Revoked {name}.{sessions} The role stays, without login, because it owns something.")
+
+
+def _named(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[Tenant]:
+    """The tenants of these names; a name that is none may be several, separated by commas."""
+    from aegis.tenants import resolve_tenant
+    from dlt_pipelines.common.errors import AegisError
+
+    found: list[Tenant] = []
+    for name in names:
+        try:
+            found.append(resolve_tenant(connection, name))
+        except AegisError:
+            if "," not in name:
+                raise
+            found += [resolve_tenant(connection, part) for part in name.split(",") if part.strip()]
+    return list({one.tenant_id: one for one in found}.values())
+
+
+def _password_from_stdin(wanted: bool) -> str | None:
+    return sys.stdin.readline().rstrip("\r\n") if wanted else None
+
+
+def _print_password(password: str, given: bool) -> None:
+    if given:
+        return
+    note("Its password, shown this once:")
+    typer.echo(password)
 
 
 @account_app.command("add")
@@ -117,7 +237,7 @@ def account_add(
     from aegis.database import open_database
     from aegis.tenants import add_account, resolve_tenant
 
-    with open_database(say=note).connect("admin") as connection:
+    with open_database(say=note).connect("owner") as connection:
         found = resolve_tenant(connection, tenant)
         is_new, changes = add_account(
             connection, found, platform, account, name, currency, timezone, conversion_event

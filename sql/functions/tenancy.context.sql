@@ -37,11 +37,15 @@ parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(
-        case when tenancy.is_application() then nullif(current_setting('saas.user_id', true), '') end,
+        case
+            when tenancy.is_application() or pg_has_role(tenancy.acting_role()::name, 'aegis_owner', 'member')
+                then nullif(current_setting('saas.user_id', true), '')
+        end,
         session_user::text
     )
 $$;
-comment on function tenancy.acting_person() is 'Who decides: the application''s user where it set saas.user_id, else the login.';
+comment on function tenancy.acting_person() is
+'Who decides: the user whom the application or the operator''s command names in saas.user_id, else the login.';
 
 create or replace function tenancy.current_tenant_id()
 returns uuid
@@ -62,16 +66,13 @@ parallel safe
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+-- Once in every query of a reader: the two expressions are those of current_tenant_id() and acting_role(), whose calls
+-- would cost more than the rest together.
 declare
-    chosen uuid := tenancy.current_tenant_id();
-    granted uuid[];
+    chosen uuid := nullif(current_setting('saas.tenant_id', true), '')::uuid;
+    login oid := to_regrole(quote_ident(coalesce(nullif(current_setting('role', true), 'none'), session_user::text)));
+    granted uuid[] := array(select bound.tenant_id from tenancy.role_tenants as bound where bound.role_oid = login);
 begin
-    select coalesce(array_agg(bound.tenant_id), '{}')
-    into granted
-    from tenancy.role_tenants as bound
-    inner join pg_roles as login on bound.role_oid = login.oid
-    where login.rolname = tenancy.acting_role();
-
     if chosen is null then
         return granted;
     elsif chosen = any(granted) then

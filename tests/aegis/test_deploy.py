@@ -533,6 +533,8 @@ def test_two_databases_of_one_cluster_at_once(empty: Callable[..., Any], version
 def test_no_file_ends_its_transaction() -> None:
     """Each phase is one transaction: a commit inside would leave half of it behind."""
     for path in SQL.rglob("*.sql"):
+        if path.parent.name == "examples":
+            continue  # what people run themselves, each a transaction of its own
         text = re.sub(r"/\*.*?\*/|--[^\n]*|'(?:[^']|'')*'|\$\$.*?\$\$", "", path.read_text(), flags=re.DOTALL)
         assert not re.search(r"^\s*(begin|commit|rollback|end)\s*;", text, re.MULTILINE | re.IGNORECASE), path
 

@@ -240,10 +240,11 @@ def test_accounts(shop: Any, north: Tenant) -> None:
     assert "currency: EUR → USD" in changed
     assert shop.rows(row, (north.tenant_id,)) == [("Main", "USD", "UTC", "manual", "active")]
     persons = shop.rows(
-        "select person from audit.changes where relation = 'tenancy.ad_accounts' and tenant_id = %s",
+        "select operation, person from audit.changes where relation = 'tenancy.ad_accounts' and tenant_id = %s"
+        " order by change_id",
         (north.tenant_id,),
     )
-    assert persons == [(operator(),)]
+    assert persons == [("insert", operator()), ("update", operator())]
     listed = shop.run_cli("account", "list", "--tenant", str(north.tenant_id), check=True).stdout
     assert "act_1" in listed and "Main" in listed
     assert "act_1" in shop.run_cli("account", "list", check=True).stdout

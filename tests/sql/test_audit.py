@@ -64,12 +64,59 @@ def test_an_update_that_changes_nothing_leaves_no_row(world18: World) -> None:
 
 def test_a_build_leaves_no_row_and_machine_columns_neither(world18: World) -> None:
     with world18.service("transformer") as machine:
-        machine.execute("update ads.budget_allocation set spend_to_date = 5")
+
+        def trail() -> Any:
+            machine.execute("set local role aegis_owner")
+            row = machine.execute("select count(*) from audit.changes").fetchone()
+            machine.execute("set local role aegis_transformer")
+            return row
+
+        before = trail()
+        machine.execute("update ads.budget_allocation set spend_to_date = 5, pacing = 1, read_at = now()")
+        machine.execute("update ads.ab_tests set results = '{}', verdict = 'too_early', read_at = now()")
         machine.execute("update ads.optimization_recommendations set estimated_impact = 5")
-        machine.execute("set local role aegis_owner")
-        assert machine.execute(
-            "select count(*) from audit.changes where relation like 'ads.%'"
-        ).fetchone() == (0,)
+        assert trail() == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update ads.budget_allocation set budget = budget + 1",
+        "update ads.ab_tests set status = 'cancelled'",
+        "update ads.platform_configs set max_cpa = 3",
+        "delete from ads.platform_configs",
+    ],
+)
+def test_a_person_with_the_transformers_login_is_written_down(world18: World, statement: str) -> None:
+    """In what only people own, no login is taken for the machine."""
+    with world18.service("transformer") as analyst:
+        analyst.execute(statement.encode())
+        analyst.execute("set local role aegis_owner")
+        relation, operation, login, *_ = last(analyst)
+        assert (relation, operation) == (statement.split()[1 + (operation == "delete")], statement.split()[0])
+        row = analyst.execute("select session_user").fetchone()
+        assert row == (login,)
+
+
+def test_who_may_see_whom_is_written_down(world18: World) -> None:
+    with world18.service("owner") as owner:
+        owner.execute(
+            "insert into tenancy.members (tenant_id, person, role) values (%s, 'maria@example.com', 'manager')",
+            (world18.north,),
+        )
+        assert last(owner)[:2] == ("tenancy.members", "insert")
+        assert last(owner)[4] == {"tenant_id": world18.north, "person": "maria@example.com"}
+        owner.execute("update tenancy.members set role = 'client'")
+        assert last(owner)[5:] == ({"role": "manager"}, {"role": "client"})
+        owner.execute("delete from tenancy.role_tenants where tenant_id = %s", (world18.north,))
+        owner.execute("insert into tenancy.role_tenants (role_oid, role_name, tenant_id, kind) values (1, 'x', %s, 'reader')",
+                      (world18.north,))  # fmt: skip
+        assert last(owner)[:2] == ("tenancy.role_tenants", "insert")
+        owner.execute(
+            "insert into tenancy.ad_accounts (tenant_id, platform, account_id, currency) values (%s, 'meta', '1', 'EUR')",
+            (world18.north,),
+        )
+        assert last(owner)[:2] == ("tenancy.ad_accounts", "insert")
 
 
 @pytest.mark.parametrize("who", PEOPLE)
