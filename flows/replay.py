@@ -62,12 +62,12 @@ class ReplayedTenant:
 
 @dataclass
 class ReplayReport:
-    """What one replay did: its tenants, how many days, and rows written to the two tables of ads_internal."""
+    """What one replay did. `incidents` and `raised` count rows of the two lists once; `slowest` is seconds a model."""
 
     tenants: list[ReplayedTenant]
     days: int = 0
-    anomalies: int = 0
-    recommendations: int = 0
+    incidents: int = 0
+    raised: int = 0
     seconds: float = 0.0
     slowest: dict[str, float] = field(default_factory=dict)
 
@@ -89,7 +89,9 @@ def replay(
             AegisError where another replay does not end or a model fails
     """
     if first > last:
-        raise ContractError(f"{first} is after {last}.", "Give the earlier day with --from, the later with --to.")
+        raise ContractError(
+            f"{first} is after {last}.", "Give the earlier day with --from, the later with --to."
+        )
     started = time.monotonic()
     progress("Reading the models")
     models = Plan(compile_models(connections, [f"+{name}" for name in LISTS], target="replay"))
@@ -132,10 +134,53 @@ def _replay_days(
             runner.refill(model)
         for model in plan.lists:
             runner.merge(model)
-        report.anomalies += _keep_anomalies(session)
-        report.recommendations += _keep_recommendations(session)
+        session.execute(KEEP_ANOMALIES)
+        session.execute(KEEP_RECOMMENDATIONS)
         day_done(number, len(days), day)
     report.days = len(days)
+    report.incidents = runner.count("anomalies")
+    report.raised = runner.count("optimization_recommendations")
+
+
+# What is open at the end of the day, and what moved on it.
+KEEP_ANOMALIES = """
+    insert into ads_internal.backtest_anomalies (
+        tenant_id, replay_day, anomaly_id, platform, account_id, level, platform_id, anomaly_type, metric, day,
+        last_day, observed, expected, lower_bound, upper_bound, deviation, score, loss_per_day, currency, severity,
+        confidence, status, is_tracking_outage, explained_by, parent_id, known_as_of
+    )
+    select
+        a.tenant_id, r.as_of, a.id, a.platform, a.account_id, a.level, a.platform_id, a.anomaly_type, a.metric,
+        a.day, a.last_day, a.observed, a.expected, a.lower_bound, a.upper_bound, a.deviation, a.score,
+        a.loss_per_day, a.currency, a.severity, a.confidence, a.status, a.is_tracking_outage, a.explained_by,
+        a.parent_id, a.known_as_of
+    from pg_temp.anomalies as a
+    inner join pg_temp.int_run__as_of as r on a.tenant_id = r.tenant_id
+    where a.status in ('active', 'acknowledged') or a.known_as_of = r.as_of
+"""
+
+KEEP_RECOMMENDATIONS = """
+    insert into ads_internal.backtest_recommendations (
+        tenant_id, replay_day, recommendation_id, raised_on, platform, account_id, level, platform_id, rule_id,
+        recommendation_type, description, rationale, action, evidence, estimated_impact, estimated_impact_low,
+        estimated_impact_high, currency, confidence, priority, status, expires_at
+    )
+    select
+        o.tenant_id, r.as_of, o.id, o.as_of, o.platform, o.account_id, o.level, o.platform_id, o.rule_id,
+        o.recommendation_type, o.description, o.rationale, o.action, o.evidence, o.estimated_impact,
+        o.estimated_impact_low, o.estimated_impact_high, o.currency, o.confidence, o.priority, o.status,
+        o.expires_at
+    from pg_temp.optimization_recommendations as o
+    inner join pg_temp.int_run__as_of as r on o.tenant_id = r.tenant_id
+    where
+        o.status in ('pending', 'approved')
+        or exists (
+            select from ads_internal.backtest_recommendations as before
+            where
+                before.tenant_id = o.tenant_id and before.recommendation_id = o.id
+                and before.replay_day = r.as_of - 1 and before.status in ('pending', 'approved')
+        )
+"""
 
 
 # -- which model is made when -------------------------------------------------------------------------------
@@ -163,8 +208,9 @@ class Plan:
         far = _ancestors(known, far, stop=lambda _: False) | far
         self.once = [model for model in models if model.name in far and model.name != AS_OF]
         self.daily = [
-            model for model in models if model.name in near & moving and model.name != AS_OF
-            and not _holds_all_days(model)
+            model
+            for model in models
+            if model.name in near & moving and model.name != AS_OF and not _holds_all_days(model)
         ]
         self.as_of = known[AS_OF]
 
@@ -261,6 +307,10 @@ class Runner:
                 )
             )
             self.session.execute(sql.SQL("analyze {}").format(table))
+
+    def count(self, name: str) -> int:
+        found = self.session.execute(sql.SQL("select count(*) from {}").format(_temporary(name))).fetchone()
+        return int(found[0]) if found else 0
 
     def _make(self, model: Model, filled: bool) -> None:
         name = _temporary(model.name)
@@ -394,53 +444,6 @@ def _tenants(
         else:
             chosen.append(ReplayedTenant(tenant_id, name, max(oldest, first), min(newest, last), waiting))
     return chosen
-
-
-def _keep_anomalies(session: psycopg.Connection[Any]) -> int:
-    return session.execute(
-        """
-        insert into ads_internal.backtest_anomalies (
-            tenant_id, replay_day, anomaly_id, platform, account_id, level, platform_id, anomaly_type, metric, day,
-            last_day, observed, expected, lower_bound, upper_bound, deviation, score, loss_per_day, currency, severity,
-            confidence, status, is_tracking_outage, explained_by, parent_id, known_as_of
-        )
-        select
-            a.tenant_id, r.as_of, a.id, a.platform, a.account_id, a.level, a.platform_id, a.anomaly_type, a.metric,
-            a.day, a.last_day, a.observed, a.expected, a.lower_bound, a.upper_bound, a.deviation, a.score,
-            a.loss_per_day, a.currency, a.severity, a.confidence, a.status, a.is_tracking_outage, a.explained_by,
-            a.parent_id, a.known_as_of
-        from pg_temp.anomalies as a
-        inner join pg_temp.int_run__as_of as r on a.tenant_id = r.tenant_id
-        where a.status in ('active', 'acknowledged') or a.known_as_of = r.as_of
-        """
-    ).rowcount
-
-
-def _keep_recommendations(session: psycopg.Connection[Any]) -> int:
-    return session.execute(
-        """
-        insert into ads_internal.backtest_recommendations (
-            tenant_id, replay_day, recommendation_id, raised_on, platform, account_id, level, platform_id, rule_id,
-            recommendation_type, description, rationale, action, evidence, estimated_impact, estimated_impact_low,
-            estimated_impact_high, currency, confidence, priority, status, expires_at
-        )
-        select
-            o.tenant_id, r.as_of, o.id, o.as_of, o.platform, o.account_id, o.level, o.platform_id, o.rule_id,
-            o.recommendation_type, o.description, o.rationale, o.action, o.evidence, o.estimated_impact,
-            o.estimated_impact_low, o.estimated_impact_high, o.currency, o.confidence, o.priority, o.status,
-            o.expires_at
-        from pg_temp.optimization_recommendations as o
-        inner join pg_temp.int_run__as_of as r on o.tenant_id = r.tenant_id
-        where
-            o.status in ('pending', 'approved')
-            or exists (
-                select from ads_internal.backtest_recommendations as before
-                where
-                    before.tenant_id = o.tenant_id and before.recommendation_id = o.id
-                    and before.replay_day = r.as_of - 1 and before.status in ('pending', 'approved')
-            )
-        """
-    ).rowcount
 
 
 def _remember(
