@@ -30,6 +30,8 @@ DayDone = Callable[[int, int, date], None]
 
 LISTS = ("anomalies", "optimization_recommendations")
 AS_OF = "int_run__as_of"
+KEEPS = "replay_keeps"
+BEGINNING = date(1900, 1, 1)
 LOCK = "aegis backtest"
 LOCK_PATIENCE = "30min"
 
@@ -40,6 +42,7 @@ SETTINGS = (
     "set local enable_nestloop = off",
     "set local enable_mergejoin = off",
     "set local jit = off",
+    "set local default_statistics_target = 10",  # only the numbers of rows decide these plans
 )
 
 
@@ -131,6 +134,8 @@ def _replay_days(
     for number, day in enumerate(days, start=1):
         runner.as_of(tenants, day)
         for model in plan.daily:
+            if KEEPS in model.meta and not runner.is_judging(day):
+                runner.judge_from(day)
             runner.refill(model)
         for model in plan.lists:
             runner.merge(model)
@@ -183,6 +188,59 @@ KEEP_RECOMMENDATIONS = """
 """
 
 
+# The figures that days are judged by. An advertisement's are not: only its campaign's and its account's.
+HASHED_DAYS = """
+    select tenant_id, day, hash_record_extended(row({columns}), 0)
+    from pg_temp.int_metrics__entity_days
+    where level in ('account', 'campaign')
+"""
+
+CHANGED_FROM = """
+    with
+
+    watched as (
+        select r.tenant_id, r.as_of - 126 as oldest from pg_temp.int_run__as_of as r
+    ),
+
+    changed as (
+        select now_.tenant_id, now_.day
+        from pg_temp.replay_days as now_
+        left join pg_temp.replay_days_before as before using (tenant_id, day, figures)
+        where before.figures is null
+        union all
+        select before.tenant_id, before.day
+        from pg_temp.replay_days_before as before
+        left join pg_temp.replay_days as now_ using (tenant_id, day, figures)
+        where now_.figures is null
+    )
+
+    select
+        (
+            select min(c.day) from changed as c
+            inner join watched as w on c.tenant_id = w.tenant_id and c.day > w.oldest
+        ) as changed_from,
+        exists (
+            select
+            from pg_temp.int_metrics__entity_days as d
+            inner join pg_temp.int_metrics__entity_days as before
+                on
+                    d.tenant_id = before.tenant_id and d.platform = before.platform and d.level = before.level
+                    and d.platform_id = before.platform_id and before.day = %(day)s - 1
+            left join pg_temp.int_anomalies__series__kept as s
+                on
+                    d.tenant_id = s.tenant_id and d.platform = s.platform and d.platform_id = s.platform_id
+                    and s.day = %(day)s - 1
+            where
+                d.level = 'campaign' and d.day = %(day)s and d.delivery = 'delivered' and s.day is null
+        ) as is_back,
+        (
+            select sum(hash_record_extended(row(t.tenant_id, t.platform, t.platform_id, t.target), 0)::numeric)
+            from pg_temp.int_entities__targets as t
+            where t.level = 'campaign' and t.target_metric = 'cpa' and t.target_source <> 'default'
+        ) as targets
+"""
+
+
 # -- which model is made when -------------------------------------------------------------------------------
 
 
@@ -211,6 +269,14 @@ class Plan:
             model
             for model in models
             if model.name in near & moving and model.name != AS_OF and not _holds_all_days(model)
+        ]
+        keeping: set[str] = set()
+        for model in self.daily:
+            if KEEPS in model.meta or keeping & set(model.parents):
+                keeping.add(model.name)
+        # What judged days rest on comes first: it tells from which day on they are judged anew.
+        self.daily = [model for model in self.daily if model.name not in keeping] + [
+            model for model in self.daily if model.name in keeping
         ]
         self.as_of = known[AS_OF]
 
@@ -242,9 +308,21 @@ class Runner:
     def __init__(self, session: psycopg.Connection[Any], seconds: dict[str, float]) -> None:
         self.session = session
         self.seconds = seconds
+        self._judging: date | None = None
+        self._changed_from = {"judged_from": BEGINNING, "priced_from": BEGINNING}
+        self._targets: Any = None
+        self._day: date | None = None
 
     def prepare(self, plan: Plan, tenants: Sequence[ReplayedTenant]) -> None:
         """Make everything: what stays is filled as of the newest day, what moves is left empty."""
+        for name, value in self._changed_from.items():
+            self.session.execute("select set_config(%s, %s, true)", (f"aegis.{name}", str(value)))
+        for name in ("replay_days", "replay_days_before"):
+            self.session.execute(
+                sql.SQL(
+                    "create temporary table {} (tenant_id uuid, day date, figures bigint) on commit drop"
+                ).format(_temporary(name))
+            )
         self._make(plan.as_of, filled=False)
         self.as_of(tenants, max(one.last_day for one in tenants if one.last_day), everybody=True)
         for model in plan.lists:
@@ -277,8 +355,46 @@ class Runner:
         )
         self.session.execute("analyze pg_temp.int_run__as_of")
 
+    def is_judging(self, day: date) -> bool:
+        return self._judging == day
+
+    def judge_from(self, day: date) -> None:
+        """Find the first day whose figures are not those of the day before, and judge from there on.
+
+        A judgement rests on the figures of its own and earlier days alone, so the earlier ones stand. A price also
+        rests on today's targets. A campaign that comes back after two months was not watched meanwhile: all anew.
+        """
+        session = self.session
+        session.execute("truncate pg_temp.replay_days_before")
+        session.execute("insert into pg_temp.replay_days_before select * from pg_temp.replay_days")
+        session.execute("truncate pg_temp.replay_days")
+        session.execute(
+            sql.SQL("insert into pg_temp.replay_days {}").format(
+                sql.SQL(HASHED_DAYS).format(
+                    columns=_listed(
+                        name for name in self._columns("int_metrics__entity_days") if name != "as_of"
+                    )
+                )
+            )
+        )
+        session.execute("analyze pg_temp.replay_days, pg_temp.replay_days_before")
+        row = session.execute(CHANGED_FROM, {"day": day}).fetchone()
+        assert row is not None
+        changed, is_back, targets = row
+        judged = BEGINNING if is_back else min(changed or day, day)
+        self._changed_from = {
+            "judged_from": judged,
+            "priced_from": judged if targets == self._targets else BEGINNING,
+        }
+        self._targets, self._judging = targets, day
+        for name, value in self._changed_from.items():
+            session.execute("select set_config(%s, %s, true)", (f"aegis.{name}", str(value)))
+
     def refill(self, model: Model) -> None:
         if model.materialized == "view":
+            return
+        if KEEPS in model.meta:
+            self._refill_kept(model)
             return
         table = _temporary(model.name)
         with self._timed(model, "daily"):
@@ -286,10 +402,32 @@ class Runner:
             self.session.execute(sql.SQL("insert into {} {}").format(table, sql.SQL(model.sql)))
             self.session.execute(sql.SQL("analyze {}").format(table))
 
+    def _refill_kept(self, model: Model) -> None:
+        """Replace the days that are judged anew, forget those that left the window, keep the others."""
+        keeps = model.meta[KEEPS]
+        table = _temporary(f"{model.name}__kept")
+        columns = self._columns(f"{model.name}__kept")
+        begin = self._changed_from[keeps["setting"]] - timedelta(days=keeps["back"])
+        assert self._judging is not None
+        oldest = self._judging - timedelta(days=keeps["days"])
+        with self._timed(model, "daily"):
+            if begin <= oldest:
+                self.session.execute(sql.SQL("truncate {}").format(table))
+            else:
+                self.session.execute(
+                    sql.SQL("delete from {} where day >= %s or day <= %s").format(table), (begin, oldest)
+                )
+            self.session.execute(
+                sql.SQL("insert into {} ({}) select {} from ({}) as made").format(
+                    table, _listed(columns), _listed(columns), sql.SQL(model.sql)
+                )
+            )
+            self.session.execute(sql.SQL("analyze {}").format(table))
+
     def merge(self, model: Model) -> None:
         """What dbt's merge does, by the model's own configuration."""
         table = _temporary(model.name)
-        columns = self._columns(model)
+        columns = self._columns(model.name)
         with self._timed(model, "daily"):
             self.session.execute(
                 sql.SQL(
@@ -318,11 +456,14 @@ class Runner:
         if model.materialized == "view":
             self.session.execute(sql.SQL("create temporary view {} as {}").format(_bare(model), query))
             return
+        if KEEPS in model.meta:
+            self._make_kept(model)
+            return
         if model.contract and filled:
             self._make_like_stored(model)
             self.session.execute(
                 sql.SQL("insert into {} ({}) select {} from ({}) as made").format(
-                    name, _listed(self._columns(model)), _listed(self._columns(model)), query
+                    name, _listed(self._columns(model.name)), _listed(self._columns(model.name)), query
                 )
             )
         else:
@@ -331,10 +472,32 @@ class Runner:
                     _bare(model), query, sql.SQL("data" if filled else "no data")
                 )
             )
-        for columns in model.indexes:
+        # Without loops no plan of a day's models uses an index, and filling one costs as much as the figures.
+        for columns in model.indexes if filled else ():
             self.session.execute(sql.SQL("create index on {} ({})").format(name, _listed(columns)))
         if filled:
             self.session.execute(sql.SQL("analyze {}").format(name))
+
+    def _make_kept(self, model: Model) -> None:
+        """A table without the as-of day, which is another every day, and a view under the model's name that adds it."""
+        whole = self.session.execute(sql.SQL("select * from ({}) as made limit 0").format(sql.SQL(model.sql)))
+        columns = [column.name for column in whole.description or () if column.name != "as_of"]
+        self.session.execute(
+            sql.SQL(
+                "create temporary table {} on commit drop as select {} from ({}) as made with no data"
+            ).format(_temporary(f"{model.name}__kept"), _listed(columns), sql.SQL(model.sql))
+        )
+        self.session.execute(
+            sql.SQL(
+                "create temporary view {} as select kept.*, run.as_of from {} as kept "
+                "inner join pg_temp.int_run__as_of as run on kept.tenant_id = run.tenant_id "
+                "where kept.day <= run.as_of and kept.day > run.as_of - {}"
+            ).format(
+                _bare(model),
+                _temporary(f"{model.name}__kept"),
+                sql.Literal(model.meta[KEEPS]["days"]),
+            )
+        )
 
     def _make_like_stored(self, model: Model) -> None:
         """A table that a migration made, with its keys, but empty."""
@@ -344,11 +507,11 @@ class Runner:
             ).format(_bare(model), sql.Identifier(model.schema, model.name))
         )
 
-    def _columns(self, model: Model) -> list[str]:
+    def _columns(self, name: str) -> list[str]:
         found = self.session.execute(
             "select attname::text from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped "
             "order by attnum",
-            (f"pg_temp.{model.name}",),
+            (f"pg_temp.{name}",),
         ).fetchall()
         return [name for (name,) in found]
 

@@ -71,6 +71,7 @@ class Model:
     indexes: tuple[tuple[str, ...], ...] = ()
     unique_key: tuple[str, ...] = ()
     merge_update_columns: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 def data_folder() -> Path:
@@ -151,6 +152,7 @@ def _model(node: Any) -> Model:
         indexes=tuple(tuple(index["columns"]) for index in config.get("indexes") or ()),
         unique_key=tuple(config.unique_key or ()),
         merge_update_columns=tuple(config.get("merge_update_columns") or ()),
+        meta=dict(config.meta or {}),
     )
 
 
