@@ -21,6 +21,7 @@ MODULES = (
     "imports",
     "sync",
     "daily",
+    "backtest",
     "decisions",
     "safety",
     "demo",

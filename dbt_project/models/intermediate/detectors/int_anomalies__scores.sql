@@ -3,6 +3,7 @@
     pre_hook='{{ plan_for_statistics() }}',
     indexes=[{'columns': ['tenant_id', 'test', 'score']}],
     post_hook='analyze {{ this }}',
+    meta={'replay_keeps': {'days': 28, 'setting': 'priced_from', 'back': 0}},
 ) }}
 
 -- Evidence in nats: the log-likelihood ratio of "m times what was expected" against "as expected", for a few material
@@ -18,7 +19,7 @@ entity_days as (
 ),
 
 effects as (
-    select *
+    select e.*, ln(e.m)::float8 as ln_m
     from (
         values
         ('spend_up', 'spend', 1.5, 2), ('spend_up', 'spend', 2, 2), ('spend_up', 'spend', 3, 2),
@@ -46,13 +47,14 @@ ratios as materialized (   -- or each of six frames would take the logarithms ag
             when not t.is_tested then 0
             when t.is_zero then case when e.test = 'spend_down' then coalesce(t.zero_llr, 0) else 0 end
             when t.is_count
-                then t.y * ln(e.m) + (t.y + 1 / t.phi) * ln((1 / t.phi + t.expected_y) / (1 / t.phi + e.m * t.expected_y))
+                then t.y * e.ln_m + (t.y + 1 / t.phi) * ln((1 / t.phi + t.expected_y) / (1 / t.phi + e.m * t.expected_y))
             else
-                (2 * t.residual * ln(e.m) - ln(e.m) ^ 2) / (2 * t.variance)
+                (2 * t.residual * e.ln_m - e.ln_m ^ 2) / (2 * t.variance)
                 / (1 + 0.15 * abs(t.residual) / sqrt(t.variance))
         end as llr
     from tests as t
     inner join effects as e on t.chain = e.chain
+    where {{ judged_from('t.day', back=6, setting='priced_from') }}
 ),
 
 running as (                -- slow and small incidents show only over several days
@@ -185,7 +187,7 @@ measured as (
             t.tenant_id = account.tenant_id and t.platform = account.platform
             and t.account_id = account.account_id and t.day = account.day
     left join usual_tenant_spend as tenant on t.tenant_id = tenant.tenant_id and t.day = tenant.day
-    where t.is_tested and t.day > t.as_of - 28
+    where t.is_tested and t.day > t.as_of - 28 and {{ judged_from('t.day', setting='priced_from') }}
 ),
 
 priced as (
