@@ -175,6 +175,7 @@ begin
             and (refresh_ab_tests.tenant_id is null or t.tenant_id = refresh_ab_tests.tenant_id)
     loop
         begin
+            perform set_config('ads_internal.only_test', one.id::text, true);
             changed := ads_internal.write_ab_tests(one.tenant_id, one.id);
         exception
             when data_exception or numeric_value_out_of_range or invalid_parameter_value then
@@ -189,6 +190,7 @@ begin
         end;
         read := read + changed;
     end loop;
+    perform set_config('ads_internal.only_test', '', true);
     return read;
 end
 $$;
