@@ -180,7 +180,7 @@ errors as (
         d.*,
         sqrt(greatest(d.day_variance, d.binomial_variance)) as se,
         d.binomial_variance > d.day_variance as is_binomial,
-        sqrt(greatest(d.log_variance, d.log_binomial_variance)) as log_se,
+        sqrt(case when d.binomial_variance > d.day_variance then d.log_binomial_variance else d.log_variance end) as log_se,
         -- Welch's degrees stand for days where the variants do not share them
         case when d.is_unpaired then d.degrees + 1 else d.n_days end as blocks
     from differences as d
