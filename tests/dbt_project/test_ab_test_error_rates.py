@@ -51,7 +51,9 @@ def ever_won(trials: Trials) -> set[str]:
     won: set[str] = set()
     for number in range(DAYS):
         trials.look(day(number), TENANT)
-        won |= {row[0] for row in trials.warehouse.rows("select name from ads.ab_tests where verdict = 'winner'")}
+        won |= {
+            row[0] for row in trials.warehouse.rows("select name from ads.ab_tests where verdict = 'winner'")
+        }
     return won
 
 
@@ -77,14 +79,18 @@ def test_a_sample_of_equal_variants_seldom_has_a_winner(trials: Trials) -> None:
 
 
 @pytest.mark.long
-def test_two_thousand_equal_variants_looked_at_daily(trials: Trials, record_property: Callable[[str, object], None]) -> None:
+def test_two_thousand_equal_variants_looked_at_daily(
+    trials: Trials, record_property: Callable[[str, object], None]
+) -> None:
     count = 2000
     plant(trials, count, seed=11)
     wrong = ever_won(trials)
     limit = upper_limit(len(wrong), count)
     once = naively_won(trials)
     record_property("wrong", len(wrong))
-    print(f"{len(wrong)} of {count} equal tests had a winner at any of {DAYS} looks; limit {limit:.4f}; fixed horizon once {once}")
+    print(
+        f"{len(wrong)} of {count} equal tests had a winner at any of {DAYS} looks; limit {limit:.4f}; fixed horizon once {once}"
+    )
     assert limit <= 0.06
     # One look at the end with the fixed-horizon test is what it says it is.
     assert stats.binomtest(once, count, 0.05).pvalue > 0.001

@@ -38,7 +38,9 @@ def trials(built: Trials) -> Iterator[Trials]:
     built.forget()
 
 
-def series(seed: int, days: int = 28, ctr: float = 0.02, cvr: float = 0.05, **fixed: Any) -> list[dict[str, Any]]:
+def series(
+    seed: int, days: int = 28, ctr: float = 0.02, cvr: float = 0.05, **fixed: Any
+) -> list[dict[str, Any]]:
     """Days of one ad, scattered more than coins would be."""
     chance = np.random.default_rng(seed)
     rows = []
@@ -79,7 +81,9 @@ def test_distributions_equal_scipy(built: Trials) -> None:
             assert value(f"normal_pdf({t}::float8)") == pytest.approx(stats.norm.pdf(t), rel=1e-9, abs=1e-300)
             for degrees in (1, 2, 5.5, 13, 27.3, 120, 5000):
                 expected = 2 * stats.t.sf(abs(t), degrees)
-                assert value(f"student_p_value({t}::float8, {degrees})") == pytest.approx(expected, rel=1e-8, abs=1e-250)
+                assert value(f"student_p_value({t}::float8, {degrees})") == pytest.approx(
+                    expected, rel=1e-8, abs=1e-250
+                )
         for alpha in (0.5, 0.1, 0.05, 0.0125, 0.0001):
             for degrees in (1, 3.3, 13, 59, 1000):
                 expected = stats.t.isf(alpha / 2, degrees)
@@ -87,21 +91,29 @@ def test_distributions_equal_scipy(built: Trials) -> None:
         for degrees in range(1, 10):
             for chi_square in (0.0, 0.4, 3.84, 11.0, 40.0, 500.0):
                 expected = stats.chi2.sf(chi_square, degrees)
-                assert value(f"chi_square_p_value({chi_square}, {degrees})") == pytest.approx(expected, rel=1e-9, abs=1e-200)
+                assert value(f"chi_square_p_value({chi_square}, {degrees})") == pytest.approx(
+                    expected, rel=1e-9, abs=1e-200
+                )
 
 
 def bayes_factor(t: float, n: float, prior: float) -> float:
     """Rouder et al. (2009), eq. 1 with the prior on the effect normal of variance `prior`, by integration over it."""
 
     def weighed(effect: float) -> float:
-        return float(stats.nct.pdf(t, n - 1, effect * math.sqrt(n)) * stats.norm.pdf(effect, 0, math.sqrt(prior)))
+        return float(
+            stats.nct.pdf(t, n - 1, effect * math.sqrt(n)) * stats.norm.pdf(effect, 0, math.sqrt(prior))
+        )
 
     top, _ = integrate.quad(weighed, -4, 4, epsabs=1e-14, epsrel=1e-11, limit=400)
     return top / float(stats.t.pdf(t, n - 1))
 
 
-@pytest.mark.parametrize(("t", "n", "prior"), [(0.0, 14, 0.28), (1.3, 14, 0.28), (-2.9, 20, 0.1), (3.4, 60, 0.05)])
-def test_the_always_valid_p_value_is_the_bayes_factor_of_the_t_test(built: Trials, t: float, n: int, prior: float) -> None:
+@pytest.mark.parametrize(
+    ("t", "n", "prior"), [(0.0, 14, 0.28), (1.3, 14, 0.28), (-2.9, 20, 0.1), (3.4, 60, 0.05)]
+)
+def test_the_always_valid_p_value_is_the_bayes_factor_of_the_t_test(
+    built: Trials, t: float, n: int, prior: float
+) -> None:
     (row,) = built.warehouse.rows(
         "select ads_internal.sequential_p_value(%s, %s, %s), ads_internal.sequential_critical(0.05, %s, %s)",
         (t, n, prior, n, prior),
@@ -127,7 +139,9 @@ def test_with_many_blocks_it_is_the_mixture_that_growthbook_publishes(built: Tri
         )
         assert row[0] == pytest.approx(rho2, rel=1e-12)
         assert row[1] == pytest.approx(min(1, 1 / e), rel=1e-4)
-        width = math.sqrt(2 * (n * rho2 + 1) * math.log(math.sqrt(n * rho2 + 1) / alpha) / (n * n * rho2)) * math.sqrt(n)
+        width = math.sqrt(
+            2 * (n * rho2 + 1) * math.log(math.sqrt(n * rho2 + 1) / alpha) / (n * n * rho2)
+        ) * math.sqrt(n)
         assert row[2] == pytest.approx(width, rel=1e-4)
 
 
@@ -163,8 +177,15 @@ def test_parallel_variants_are_compared_day_by_day(trials: Trials, metric: str) 
     assert got["relative_interval"] == pytest.approx([math.exp(low) - 1, math.exp(high) - 1], **NEAR)
 
     prior = (-2 * math.log(0.05) + math.log(1 - 2 * math.log(0.05))) / 28
-    assert got["sequential_p_value"] == pytest.approx(min(1, 1 / bayes_factor(published.statistic, 28, prior)), rel=1e-6)
-    assert got["sequential_interval"][0] < got["interval"][0] < got["interval"][1] < got["sequential_interval"][1]
+    assert got["sequential_p_value"] == pytest.approx(
+        min(1, 1 / bayes_factor(published.statistic, 28, prior)), rel=1e-6
+    )
+    assert (
+        got["sequential_interval"][0]
+        < got["interval"][0]
+        < got["interval"][1]
+        < got["sequential_interval"][1]
+    )
 
     se = stats.sem(z)
     gain = difference if metric in ("ctr", "cvr", "roas") else -difference
@@ -191,9 +212,9 @@ def test_a_time_split_equals_tea_tastings_ratio_of_means(trials: Trials, metric:
     trials.look(day(40))
     (got,) = trials.read("t")["results"]["comparisons"]
 
-    frame = pd.DataFrame(
-        [{"variant": 0, **row} for row in a] + [{"variant": 1, **row} for row in b]
-    ).astype({"conversions": float})
+    frame = pd.DataFrame([{"variant": 0, **row} for row in a] + [{"variant": 1, **row} for row in b]).astype(
+        {"conversions": float}
+    )
     top, bottom = METRICS[metric]
     published = tt.Experiment(m=tt.RatioOfMeans(top, bottom, equal_var=False, use_t=True)).analyze(frame)["m"]
     if got["standard_error_from"] == "binomial":
@@ -240,11 +261,15 @@ def test_three_variants_are_integrated_and_corrected(trials: Trials) -> None:
         for i in range(3)
     )  # fmt: skip
     assert [shown[name]["probability_best"] for name in "ABC"] == pytest.approx(best, rel=1e-6)
-    assert [shown[name]["expected_loss"] for name in "ABC"] == pytest.approx([maximum - m for m in mu], rel=1e-5, abs=1e-9)
+    assert [shown[name]["expected_loss"] for name in "ABC"] == pytest.approx(
+        [maximum - m for m in mu], rel=1e-5, abs=1e-9
+    )
     assert sum(shown[name]["probability_best"] for name in "ABC") == pytest.approx(1, abs=1e-9)
     comparisons = read["results"]["comparisons"]
     assert [one["confidence"] for one in comparisons] == [0.975, 0.975]
-    assert float(read["p_value"]) == pytest.approx(min(1, 2 * min(one["p_value"] for one in comparisons)), rel=1e-9)
+    assert float(read["p_value"]) == pytest.approx(
+        min(1, 2 * min(one["p_value"] for one in comparisons)), rel=1e-9
+    )
 
 
 def test_coins_bound_the_error_from_below(trials: Trials) -> None:
@@ -256,7 +281,9 @@ def test_coins_bound_the_error_from_below(trials: Trials) -> None:
     (got,) = trials.read("t")["results"]["comparisons"]
     p = [20.5 / 1000, 22.5 / 1000]
     assert got["standard_error_from"] == "binomial"
-    assert got["standard_error"] == pytest.approx(math.sqrt(sum(one * (1 - one) / 20000 for one in p)), **NEAR)
+    assert got["standard_error"] == pytest.approx(
+        math.sqrt(sum(one * (1 - one) / 20000 for one in p)), **NEAR
+    )
 
 
 # -- verdicts -----------------------------------------------------------------------------------------------
@@ -397,7 +424,9 @@ def test_currencies_are_not_mixed(trials: Trials) -> None:
     trials.test("rate", pair(), metric="cpc")
     trials.test("none", pair("a", "c"), metric="cpc")
     trials.look(day(27))
-    assert trials.read("rate")["results"]["comparisons"][0]["relative_difference"] == pytest.approx(-0.5, abs=1e-4)
+    assert trials.read("rate")["results"]["comparisons"][0]["relative_difference"] == pytest.approx(
+        -0.5, abs=1e-4
+    )
     assert verdict(trials, "none") == ("too_early", None, "No day is complete for all variants yet.")
 
 
@@ -444,7 +473,9 @@ def test_one_tenants_bad_tests_stop_nobody(trials: Trials) -> None:
             read = trials.read(name, OTHER)
             assert (read["verdict"], read["p_value"], read["winner"]) == ("invalid", None, None), name
             assert words in read["results"]["reason"], name
-    assert "nothing is known on meta of NOBODY (ad nobody)" in trials.read("unknown", OTHER)["results"]["reason"]
+    assert (
+        "nothing is known on meta of NOBODY (ad nobody)" in trials.read("unknown", OTHER)["results"]["reason"]
+    )
     assert trials.read("alpha", OTHER)["verdict"] == "invalid"
     assert trials.read("draft", OTHER)["verdict"] is None
     assert trials.read("future", OTHER)["results"]["reason"] == f"It begins on {day(400)}."
@@ -485,7 +516,9 @@ def test_hardly_any_data_is_a_reason_not_an_error(trials: Trials, days: int) -> 
     trials.look(day(27))
     for metric in METRICS:
         read = trials.read(metric)
-        assert (read["verdict"], read["p_value"], read["probability_best"]) == ("too_early", None, None), metric
+        assert (read["verdict"], read["p_value"], read["probability_best"]) == ("too_early", None, None), (
+            metric
+        )
         assert read["results"]["reason"], metric
 
 

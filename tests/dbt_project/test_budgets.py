@@ -30,7 +30,8 @@ def built(new_warehouse: Callable[..., Any], dbt_folder: Path) -> Iterator[Any]:
         assert result.ok, [f"{node.name}: {node.message}" for node in result.failures]
         with warehouse.connect() as connection:
             connection.execute(
-                "insert into tenancy.tenants (tenant_id, name, currency) values (%s, 'Without', 'EUR')", (WITHOUT,)
+                "insert into tenancy.tenants (tenant_id, name, currency) values (%s, 'Without', 'EUR')",
+                (WITHOUT,),
             )
     yield warehouse
 
@@ -111,7 +112,10 @@ def test_expectation_follows_the_weekdays(budgets: Budgets) -> None:
     pattern = budgets.spend("weekend", APRIL[0] - dt.timedelta(days=56), APRIL[0] - dt.timedelta(days=1))
     index = {w: np.mean([s for on, s in pattern.items() if on.isoweekday() == w]) for w in range(1, 8)}
     mean = np.mean(list(index.values()))
-    weight = {APRIL[0] + dt.timedelta(days=n): index[(APRIL[0] + dt.timedelta(days=n)).isoweekday()] / mean for n in range(30)}
+    weight = {
+        APRIL[0] + dt.timedelta(days=n): index[(APRIL[0] + dt.timedelta(days=n)).isoweekday()] / mean
+        for n in range(30)
+    }
     elapsed = sum(w for on, w in weight.items() if on <= AS_OF)
     spent = sum(budgets.spend("weekend", APRIL[0], AS_OF).values())
     week = budgets.spend("weekend", AS_OF - dt.timedelta(days=6), AS_OF)
@@ -120,7 +124,9 @@ def test_expectation_follows_the_weekdays(budgets: Budgets) -> None:
     assert float(got["spend_to_date"]) == pytest.approx(spent, abs=0.001)
     assert float(got["expected_to_date"]) == pytest.approx(7800 * elapsed / sum(weight.values()), rel=1e-6)
     assert float(got["pacing"]) == pytest.approx(spent / (7800 * elapsed / sum(weight.values())), rel=1e-5)
-    assert float(got["projected_spend"]) == pytest.approx(spent + pace * (sum(weight.values()) - elapsed), rel=1e-6)
+    assert float(got["projected_spend"]) == pytest.approx(
+        spent + pace * (sum(weight.values()) - elapsed), rel=1e-6
+    )
     assert got["pacing_status"] == "on_track"
     assert got["results"]["weekdays_from"] == "campaign"
     assert got["results"]["band"][0] == pytest.approx(1 - (0.25 - 0.2 * 20 / 30), abs=1e-4)
@@ -142,7 +148,9 @@ def test_status(budgets: Budgets, budget: float, status: str) -> None:
 
 
 def test_a_day_over_budget_is_legal_where_the_platform_says_so(budgets: Budgets) -> None:
-    budgets.add(*(Campaign(p, platform=p, account_id=p, spread=0.001) for p in ("meta", "google", "pinterest")))
+    budgets.add(
+        *(Campaign(p, platform=p, account_id=p, spread=0.001) for p in ("meta", "google", "pinterest"))
+    )
     for platform in ("meta", "google", "pinterest"):
         budgets.times(platform, "volume", dt.date(2026, 4, 3), dt.date(2026, 4, 3), 1.7)
         budgets.set(platform, 6000, platform=platform)
@@ -216,7 +224,9 @@ def test_money_moves_to_where_the_next_of_it_earns_more(budgets: Budgets) -> Non
     rows = {name: budgets.read(name) for name in ("strong", "weak", "middle")}
     assert sum(row["recommended_budget"] for row in rows.values()) == 18500
     assert rows["strong"]["recommended_budget"] > 6000
-    assert rows["middle"]["recommended_budget"] < 6500, "it has more left a day than the others, and returns less"
+    assert rows["middle"]["recommended_budget"] < 6500, (
+        "it has more left a day than the others, and returns less"
+    )
     low, high = rows["strong"]["results"]["gain_interval"]
     gain = rows["strong"]["results"]["gain_of_all_moves"]
     assert 0 < low < gain < high
@@ -248,7 +258,9 @@ def test_money_moves_to_where_the_next_of_it_earns_more(budgets: Budgets) -> Non
     after = [float(row["recommended_budget"] - row["spend_to_date"]) / left for row in rows.values()]
     assert value(after) == pytest.approx(-published.fun, rel=1e-6)
     assert gain == pytest.approx(value(after) - value(start), rel=1e-3)
-    assert sum(float(row["expected_return"]) for row in rows.values()) == pytest.approx(value(after), rel=1e-3)
+    assert sum(float(row["expected_return"]) for row in rows.values()) == pytest.approx(
+        value(after), rel=1e-3
+    )
 
 
 def test_nothing_moves_without_a_gain_that_is_more_than_doubt(budgets: Budgets) -> None:
@@ -274,4 +286,7 @@ def test_budgets_nobody_ever_spent_are_not_moved(budgets: Budgets) -> None:
     budgets.look()
     row = budgets.read("strong")
     assert row["recommended_budget"] is None
-    assert row["results"]["reallocation"] == "None: what is left of these budgets is more than their campaigns ever spent."
+    assert (
+        row["results"]["reallocation"]
+        == "None: what is left of these budgets is more than their campaigns ever spent."
+    )

@@ -64,7 +64,9 @@ class Ledger(Planted):
 def ledger(built: Any) -> Iterator[Ledger]:
     series = Ledger(built, select=MODELS)
     series.add(
-        Campaign("advised", spread=0.1), Campaign("one", spread=0.1), Campaign("two", spread=0.1, account_id="act_2")
+        Campaign("advised", spread=0.1),
+        Campaign("one", spread=0.1),
+        Campaign("two", spread=0.1, account_id="act_2"),
     )
     yield series
     series.forget()
@@ -72,7 +74,9 @@ def ledger(built: Any) -> Iterator[Ledger]:
         connection.execute("delete from history.recommendation_outcomes")
 
 
-def expected_gain(ledger: Ledger, horizon: int, others: tuple[str, ...] = ("one", "two")) -> tuple[float, float]:
+def expected_gain(
+    ledger: Ledger, horizon: int, others: tuple[str, ...] = ("one", "two")
+) -> tuple[float, float]:
     """Gain in 30 days, and the drift of comparable campaigns."""
     before, after = (ledger.totals("advised", *span) for span in ((D - 28, D - 1), (D + 1, D + horizon)))
     rest = [
@@ -81,7 +85,8 @@ def expected_gain(ledger: Ledger, horizon: int, others: tuple[str, ...] = ("one"
     ]
     drift = (rest[1]["value"] / rest[1]["spend"]) / (rest[0]["value"] / rest[0]["spend"]) if others else 1
     gain = 30 * (
-        (after["value"] / 1.8 - after["spend"]) / horizon - (before["value"] / 1.8 * drift - before["spend"]) / 28
+        (after["value"] / 1.8 - after["spend"]) / horizon
+        - (before["value"] / 1.8 * drift - before["spend"]) / 28
     )
     return gain, drift
 
@@ -95,7 +100,9 @@ def test_outcomes_come_after_7_14_and_28_days_and_are_written_once(ledger: Ledge
     ledger.run(day(D + 7))
     first = ledger.outcomes()
     assert set(first) == {("advised", 7)}
-    ledger.times("advised", "order_value", day(D), day(300), 0.1)  # what is restated later does not rewrite the ledger
+    ledger.times(
+        "advised", "order_value", day(D), day(300), 0.1
+    )  # what is restated later does not rewrite the ledger
     ledger.run(day(D + 8))
     assert ledger.outcomes() == first
     ledger.plans.pop()
@@ -114,7 +121,9 @@ def test_outcomes_come_after_7_14_and_28_days_and_are_written_once(ledger: Ledge
 
 
 def test_a_pause_is_right_where_the_campaign_lost_money_and_wrong_where_it_earned(ledger: Ledger) -> None:
-    ledger.statuses = lambda campaign, on: "paused" if campaign.campaign_id == "advised" and on > day(D) else "active"
+    ledger.statuses = lambda campaign, on: (
+        "paused" if campaign.campaign_id == "advised" and on > day(D) else "active"
+    )
     ledger.follow("advised", "rec_pause_campaign", "pause")
     ledger.times("advised", "order_value", day(0), day(300), 0.4)
     ledger.run(day(D + 14))
@@ -154,7 +163,14 @@ def test_a_campaign_that_was_changed_itself_is_no_comparison(ledger: Ledger) -> 
 
 def test_the_change_logs_day_counts_and_rows_without_a_target_say_so(ledger: Ledger) -> None:
     seen = dt.datetime.combine(day(D + 2), dt.time(23), dt.UTC)  # Berlin's midnight after day D + 2
-    ledger.follow("advised", "rec_increase_budget", "budget_increase", observed_at=seen, status="expired", applied_at=None)
+    ledger.follow(
+        "advised",
+        "rec_increase_budget",
+        "budget_increase",
+        observed_at=seen,
+        status="expired",
+        applied_at=None,
+    )
     ledger.follow("one", "rec_increase_budget", "budget_increase", evidence="{}")
     ledger.follow("two", "rec_increase_budget", "budget_increase", status="rejected")
     ledger.change("one", target=0)
@@ -183,5 +199,7 @@ def test_per_rule_how_often_advice_was_right(ledger: Ledger) -> None:
     for horizon, followed, right, share, gain, wanted in got:
         assert (followed, right, float(share), wanted) == (2, 1, 0.5, 1000)
         assert math.isclose(
-            float(gain), outcomes["advised", horizon]["gain"] + outcomes["one", horizon]["gain"], abs_tol=0.001
+            float(gain),
+            outcomes["advised", horizon]["gain"] + outcomes["one", horizon]["gain"],
+            abs_tol=0.001,
         )

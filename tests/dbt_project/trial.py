@@ -42,17 +42,21 @@ class Trials:
                 "insert into tenancy.tenants (tenant_id, name, currency) values (%s, 'Trials', 'EUR'), (%s, 'Others', 'EUR')",
                 (TENANT, OTHER),
             )
-        result = run_dbt(
-            warehouse.database.connections(), ["run", "--target", "prod", "--select", *MODELS]
-        )
+        result = run_dbt(warehouse.database.connections(), ["run", "--target", "prod", "--select", *MODELS])
         assert result.ok, [f"{node.name}: {node.message}" for node in result.failures]
 
     def figures(
-        self, platform_id: str, days: Iterable[Mapping[str, Any] | None], tenant: str = TENANT, start: dt.date = START
+        self,
+        platform_id: str,
+        days: Iterable[Mapping[str, Any] | None],
+        tenant: str = TENANT,
+        start: dt.date = START,
     ) -> None:
         """One row of metrics_daily per day; None leaves the day out."""
         with self.warehouse.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("set local session_replication_role = replica")  # row security refuses a copy, triggers fill
+            cursor.execute(
+                "set local session_replication_role = replica"
+            )  # row security refuses a copy, triggers fill
             self._copy(cursor, platform_id, days, tenant, start)
 
     @staticmethod
