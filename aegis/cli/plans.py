@@ -163,7 +163,7 @@ def list_tests(
             row["status"],
             (row["verdict"] or "not read yet").replace("_", " "),
             row["metric"],
-            "–" if row["sequential_p_value"] is None else f"{row['sequential_p_value']:.3f}",
+            _chance(row["sequential_p_value"]),
             f"{row['name']} ({words.platform_name(row['platform'])}, {row['test_type']})\n"
             f"{found.get('reason') or ''}",
             words.short_day(row["start_date"]),
@@ -195,9 +195,9 @@ def show_tests(ids: Ids, tenant: TenantOption = None) -> None:
             ("sample", found.get("sample") is not None
                 and f"{found['sample']} {found.get('sample_unit')} of at least {row['min_sample']} in each variant"),
             ("always valid", row["sequential_p_value"] is not None
-                and f"p {row['sequential_p_value']:.4f}, at any look"),
-            ("fixed horizon", row["p_value"] is not None and f"p {row['p_value']:.4f}, for one look at the end"),
-            ("split", row["srm_p_value"] is not None and f"p {row['srm_p_value']:.4f}"),
+                and f"p {_chance(row['sequential_p_value'])}, at any look"),
+            ("fixed horizon", row["p_value"] is not None and f"p {_chance(row['p_value'])}, for one look at the end"),
+            ("split", row["srm_p_value"] is not None and f"p {_chance(row['srm_p_value'])}"),
             ("assignment", row["assignment"].replace("_", " ")),
             ("runs", f"{words.day_text(row['start_date'])} to {words.day_text(row['end_date'])}"),
             ("warnings", "\n".join(found.get("warnings") or [])),
@@ -273,6 +273,10 @@ def _change_status(ids: list[str], tenant: str | None, status: str) -> None:
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
+
+
+def _chance(value: Any) -> str:
+    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _variant(variant: dict[str, Any], metric: str) -> str:

@@ -96,6 +96,10 @@ as $$
 begin
     new.currency := coalesce(new.currency, tenancy.currency_of(new.tenant_id));
     new.period_end := coalesce(new.period_end, (date_trunc('month', new.period_start) + interval '1 month - 1 day')::date);
+    if new.period_end < new.period_start or new.period_end - new.period_start > 1099 then
+        raise exception 'a budget cannot run from % to %', new.period_start, new.period_end
+            using errcode = '23514', hint = 'The period ends on or after its first day, and lasts three years at most.';
+    end if;
     if tg_op = 'INSERT' then
         new.created_by := tenancy.acting_person();
     end if;
@@ -103,7 +107,7 @@ begin
 end
 $$;
 comment on function ads_internal.fill_budget() is
-'Trigger: the tenant''s currency and the end of the period''s first month where none is given, and who created the row.';
+'Trigger: the tenant''s currency and the end of the period''s first month where none is given, and who created the row; refuses a period that cannot be.';
 
 create or replace function ads_internal.fill_config()
 returns trigger

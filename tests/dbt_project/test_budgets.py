@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 from planted import TENANT, Campaign, Planted, day, prepare
 from scipy import optimize
@@ -203,6 +204,52 @@ def test_missing_days_are_not_held_against_a_campaign(budgets: Budgets) -> None:
     assert float(got["pacing"]) == pytest.approx(float(whole["pacing"]), rel=0.01)
     assert got["results"]["days_missing"] == 8
     assert got["spend_to_date"] < whole["spend_to_date"]
+
+
+def test_one_tenants_impossible_figures_stop_nobody(budgets: Budgets) -> None:
+    budgets.add(Campaign("c"))
+    budgets.set("c", 6000)
+    budgets.set("huge", 6000, tenant_id=WITHOUT, currency="EUR", period_end=APRIL[1])
+    budgets.look()
+    with budgets.warehouse.connect() as connection:
+        connection.execute(
+            "insert into intermediate.int_run__as_of (tenant_id, as_of, currency, timezone) values (%s, %s, 'EUR', 'UTC')",
+            (WITHOUT, AS_OF),
+        )
+        connection.execute("set local session_replication_role = replica")
+        connection.execute(
+            """
+            insert into ads.metrics_daily (
+                tenant_id, platform, level, platform_id, day, account_id, currency, data_status, source, spend
+            )
+            select %s, 'meta', 'campaign', 'huge', d, 'x', 'EUR', 'final', 'file', 99999999999999
+            from generate_series(%s::date, %s::date, interval '1 day') as d
+            """,
+            (WITHOUT, APRIL[0], AS_OF),
+        )
+    before = budgets.read("c")
+    with budgets.warehouse.connect() as connection:
+        connection.execute("update ads.budget_allocation set pacing_status = null where campaign_id = 'c'")
+    budgets.read_again()
+    assert budgets.read("c")["pacing_status"] == before["pacing_status"] == "on_track"
+    huge = budgets.read("huge")
+    assert (huge["pacing_status"], huge["spend_to_date"]) == ("unknown", None)
+    assert huge["results"]["reason"] == "The figures cannot be computed: numeric field overflow."
+
+
+def test_a_period_that_cannot_be_is_refused_and_one_that_stands_is_unknown(budgets: Budgets) -> None:
+    budgets.add(Campaign("c"))
+    with pytest.raises(
+        psycopg.errors.CheckViolation, match="a budget cannot run from 2026-04-01 to 2099-01-01"
+    ):
+        budgets.set("c", 5, period_end=dt.date(2099, 1, 1))
+    budgets.set("c", 6000)
+    with budgets.warehouse.connect() as connection:
+        connection.execute("set local session_replication_role = replica")
+        connection.execute("update ads.budget_allocation set period_end = '9999-12-31'")
+    budgets.look()
+    assert budgets.read("c")["pacing_status"] == "unknown"
+    assert budgets.read("c")["results"]["reason"] == "The period is longer than three years."
 
 
 # -- reallocation -------------------------------------------------------------------------------------------

@@ -365,7 +365,7 @@ edits as (
             v.tenant_id = c.tenant_id and v.platform = c.platform and v.level = c.level
             and v.platform_id = c.platform_id
     where
-        v.defect is null and v.assignment <> 'time_split' and c.field not in ('name', 'learning_state')
+        v.defect is null and v.assignment <> 'time_split' and c.field not like '%name' and c.field <> 'learning_state'
         and c.day > v.start_date and c.day <= v.last_day
     group by v.tenant_id, v.id
 ),
