@@ -110,7 +110,7 @@ def test_a_test_is_added_started_and_completed(warehouse: Any, tenant: str) -> N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("budgets", "show", "abcdef"), "There is no budget whose id begins with abcdef"),
+        (("budgets", "show", "abcdef"), "There is no budget of Northwind whose id begins with abcdef"),
         (("budgets", "show", "ab"), "too short"),
         (("tests", "show", "xyz!"), "is not the id of a test"),
         (("budgets", "set", "1", "much", "--tenant", "Northwind", "--platform", "meta"), "is no amount"),
@@ -149,7 +149,7 @@ def test_an_id_that_fits_two_rows_is_refused(warehouse: Any, tenant: str) -> Non
             )
     tenants = tenants_at_hand(warehouse.database, None)
     with pytest.raises(AegisError, match="2 tests have an id that begins with abcd"):
-        plans.find(warehouse.database, "test", tenants, "ABCD")
+        plans.find(warehouse.database, "test", tenants, "abcd")
 
 
 def test_outcomes_are_empty_before_there_are_any(warehouse: Any, tenant: str) -> None:
