@@ -195,7 +195,7 @@ begin
 end
 $$;
 comment on function ads_internal.refresh_ab_tests(uuid) is
-'Writes the read-outs of running and completed tests, of one tenant or (null) of all; returns how many rows changed. A test whose figures cannot be computed becomes invalid with the reason and stops no other.';
+'Writes the read-outs of running and completed tests, of one tenant or (null) of all; returns how many rows changed. One that cannot be computed becomes invalid.';
 
 create or replace function ads_internal.write_ab_tests(tenant_id uuid, id uuid)
 returns bigint

@@ -54,7 +54,7 @@ begin
 end
 $$;
 comment on function ads_internal.refresh_budget_allocation(uuid) is
-'Writes pacing and recommended budgets, of one tenant or (null) of all; returns how many rows changed. A tenant whose figures cannot be computed gets the reason and stops no other.';
+'Writes pacing and recommended budgets, of one tenant or (null) of all; returns how many rows changed. A tenant that cannot be computed gets the reason.';
 
 create or replace function ads_internal.write_budget_allocation(tenant_id uuid)
 returns bigint

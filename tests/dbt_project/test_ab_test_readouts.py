@@ -522,6 +522,13 @@ def test_hardly_any_data_is_a_reason_not_an_error(trials: Trials, days: int) -> 
         assert read["results"]["reason"], metric
 
 
+def test_a_tenant_without_any_figures_waits(trials: Trials) -> None:
+    trials.test("t", pair(), tenant=OTHER)
+    trials.look(day(27), tenants=(TENANT,))
+    read = trials.read("t", OTHER)
+    assert (read["verdict"], read["results"]["reason"]) == ("too_early", "No figures of this tenant are there yet.")
+
+
 def test_a_person_is_told_what_is_wrong(trials: Trials) -> None:
     insert = (
         "insert into ads.ab_tests (tenant_id, name, test_type, platform, variants, status)"

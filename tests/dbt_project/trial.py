@@ -102,8 +102,10 @@ class Trials:
                 list(row.values()),
             )
 
-    def look(self, as_of: dt.date, tenant: str | None = None) -> int:
-        """Read all tests as of a day; returns how many rows changed."""
+    def look(
+        self, as_of: dt.date, tenant: str | None = None, tenants: Sequence[str] = (TENANT, OTHER)
+    ) -> int:
+        """Read all tests as of a day; returns how many rows changed. `tenants` are those with any figures."""
         with self.warehouse.connect("transformer") as connection:
             connection.execute("truncate intermediate.int_run__as_of")
             connection.execute(
@@ -111,7 +113,7 @@ class Trials:
                 insert into intermediate.int_run__as_of (tenant_id, as_of, currency, timezone)
                 select t, %s, 'EUR', 'Europe/Berlin' from unnest(%s::uuid[]) as t
                 """,
-                (as_of, [TENANT, OTHER]),
+                (as_of, list(tenants)),
             )
             row = connection.execute("select ads_internal.refresh_ab_tests(%s)", (tenant,)).fetchone()
             assert row is not None

@@ -12,7 +12,7 @@ tests as (
     select
         tenant_id, id, platform, metric, assignment, start_date, last_day, as_of, is_over, min_sample, min_days, alpha,
         defect,
-        min(place) filter (where is_control) as control_place,
+        min(case when is_control then place end) as control_place,
         count(*) - 1 as n_comparisons,
         metric in ('ctr', 'cvr', 'roas') as is_higher_better,
         case when metric in ('ctr', 'cpc') then 'clicks' else 'conversions' end as sample_unit,
@@ -156,12 +156,14 @@ differences as (
                 then (a.day_variance + b.day_variance) ^ 2
                     / nullif(a.day_variance ^ 2 / (a.n_days - 1) + b.day_variance ^ 2 / (b.n_days - 1), 0)
         end as degrees,
-        case when t.assignment <> 'time_split' then 0 when a.n_days > 1 and b.n_days > 1 then
-            (a.day_variance / nullif(a.value, 0) ^ 2 + b.day_variance / nullif(b.value, 0) ^ 2) ^ 2
-            / nullif(
-                (a.day_variance / nullif(a.value, 0) ^ 2) ^ 2 / (a.n_days - 1)
-                + (b.day_variance / nullif(b.value, 0) ^ 2) ^ 2 / (b.n_days - 1), 0
-            )
+        case
+            when t.assignment <> 'time_split' then a.n_days - 1
+            when a.n_days > 1 and b.n_days > 1
+                then (a.day_variance / nullif(a.value, 0) ^ 2 + b.day_variance / nullif(b.value, 0) ^ 2) ^ 2
+                    / nullif(
+                        (a.day_variance / nullif(a.value, 0) ^ 2) ^ 2 / (a.n_days - 1)
+                        + (b.day_variance / nullif(b.value, 0) ^ 2) ^ 2 / (b.n_days - 1), 0
+                    )
         end as log_degrees,
         t.alpha::float8 / t.n_comparisons as alpha,
         t.n_comparisons,
@@ -187,16 +189,19 @@ errors as (
     where greatest(d.day_variance, d.binomial_variance) > 0 and d.day_variance is not null
 ),
 
+wanted_quantiles as (       -- few, however many tests there are: parallel variants have as many degrees as days
+    select tenant_id, alpha, degrees from errors
+    union
+    select tenant_id, alpha, log_degrees from errors
+),
+
 critical as (
     select
-        e.alpha,
-        e.degrees,
-        ads_internal.student_critical(e.alpha, e.degrees) as t
-    from (
-        select alpha, degrees from errors
-        union
-        select alpha, log_degrees from errors where is_unpaired
-    ) as e
+        tenant_id,
+        alpha,
+        degrees,
+        ads_internal.student_critical(alpha, degrees) as t
+    from wanted_quantiles
 ),
 
 comparisons as (
@@ -211,9 +216,8 @@ comparisons as (
         exp(least(l.t * e.log_se, 50)) as quotient_factor,
         case when e.is_higher_better then e.difference else -e.difference end as gain
     from errors as e
-    left join critical as c on e.alpha = c.alpha and e.degrees = c.degrees
-    left join critical as l
-        on e.alpha = l.alpha and case when e.is_unpaired then e.log_degrees else e.degrees end = l.degrees
+    left join critical as c on e.tenant_id = c.tenant_id and e.alpha = c.alpha and e.degrees = c.degrees
+    left join critical as l on e.tenant_id = l.tenant_id and e.alpha = l.alpha and e.log_degrees = l.degrees
 ),
 
 -- 3 which is best: exactly for two variants, by integration over independent ones for more
@@ -228,18 +232,27 @@ measurable as (
     group by tenant_id, id
 ),
 
-of_two as (
+leads as (                  -- how far each of two is ahead, in standard errors
     select
         a.tenant_id,
         a.id,
         a.place,
-        ads_internal.normal_cdf(s.z) as probability_best,
-        c.se * ads_internal.normal_pdf(s.z) - c.se * s.z * ads_internal.normal_cdf(-s.z) as expected_loss
+        c.se,
+        case when a.is_control then -c.gain else c.gain end / c.se as z
     from arms as a
     inner join measurable as m on a.tenant_id = m.tenant_id and a.id = m.id
     inner join comparisons as c on a.tenant_id = c.tenant_id and a.id = c.id
-    cross join lateral (select case when a.is_control then -c.gain else c.gain end / c.se as z) as s
     where m.n_arms = 2
+),
+
+of_two as (
+    select
+        tenant_id,
+        id,
+        place,
+        ads_internal.normal_cdf(z) as probability_best,
+        se * ads_internal.normal_pdf(z) - se * z * ads_internal.normal_cdf(-z) as expected_loss
+    from leads
 ),
 
 posteriors as (
@@ -254,16 +267,16 @@ posteriors as (
     where m.n_arms > 2 and m.is_measurable
 ),
 
+{%- set steps = 4000 %}
+
 grids as (                  -- the trapezoid rule is exact to rounding where a step is a small part of each curve
     select
         tenant_id,
         id,
         min(mu - 9 * sd) as low,
-        (max(mu + 9 * sd) - min(mu - 9 * sd)) / n.steps as step,
-        n.steps
+        (max(mu + 9 * sd) - min(mu - 9 * sd)) / {{ steps }} as step
     from posteriors
-    cross join lateral (select 4000 as steps) as n
-    group by tenant_id, id, n.steps
+    group by tenant_id, id
 ),
 
 points as (
@@ -277,7 +290,7 @@ points as (
         ads_internal.normal_cdf((g.low + k.k * g.step - p.mu) / p.sd) as below
     from grids as g
     inner join posteriors as p on g.tenant_id = p.tenant_id and g.id = p.id
-    cross join lateral generate_series(0, g.steps) as k (k)
+    cross join lateral generate_series(0, {{ steps }}) as k (k)
 ),
 
 others as (
@@ -322,8 +335,8 @@ best as (
 
 -- 4 whether people were split as planned: on the one day with the most people, since reach does not add up over days
 
-widest_days as (
-    select distinct on (d.tenant_id, d.id)
+reached as (
+    select
         d.tenant_id,
         d.id,
         d.day,
@@ -333,7 +346,12 @@ widest_days as (
     where t.assignment = 'platform_split_test'
     group by d.tenant_id, d.id, d.day, t.n_comparisons
     having count(d.reach) = t.n_comparisons + 1 and sum(d.reach) > 0
-    order by d.tenant_id asc, d.id asc, reach desc, d.day asc
+),
+
+widest_days as (
+    select distinct on (tenant_id, id) *
+    from reached
+    order by tenant_id asc, id asc, reach desc, day asc
 ),
 
 splits as (
@@ -372,6 +390,44 @@ edits as (
 
 -- 6 the verdict
 
+poorest as (
+    select
+        tenant_id,
+        id,
+        min(n_days) as n_days,
+        min(events) as events,
+        (array_agg(name order by events asc, place asc))[1] as poorest,
+        string_agg(name, ', ' order by place) filter (where value is null) as unvalued
+    from arms
+    group by tenant_id, id
+),
+
+evidence as (
+    select
+        tenant_id,
+        id,
+        least(min(p_value) * min(n_comparisons), 1) as p_value,
+        least(min(sequential_p_value) * min(n_comparisons), 1) as sequential_p_value,
+        count(*) filter (where sequential_p_value <= alpha and gain > 0) as n_better,
+        count(*) filter (where sequential_p_value <= alpha and gain < 0) as n_worse,
+        (array_agg(name order by gain desc) filter (where sequential_p_value <= alpha and gain > 0))[1] as best_treatment,
+        bool_or(abs(quotient - 1) > 0.5) as has_large_change
+    from comparisons
+    group by tenant_id, id
+),
+
+leaders as (
+    select distinct on (b.tenant_id, b.id)
+        b.tenant_id,
+        b.id,
+        b.probability_best,
+        b.expected_loss,
+        a.name as leader
+    from best as b
+    inner join arms as a on b.tenant_id = a.tenant_id and b.id = a.id and b.place = a.place
+    order by b.tenant_id asc, b.id asc, b.probability_best desc, b.place asc
+),
+
 judged as (
     select
         t.*,
@@ -379,7 +435,6 @@ judged as (
         n.events,
         n.poorest,
         n.unvalued,
-        n.arms_with_days,
         m.is_measurable,
         c.p_value,
         c.sequential_p_value,
@@ -395,39 +450,10 @@ judged as (
         e.names as edited,
         k.name as control
     from tests as t
-    left join (
-        select
-            tenant_id,
-            id,
-            min(n_days) as n_days,
-            min(events) as events,
-            count(*) filter (where n_days > 0) as arms_with_days,
-            (array_agg(name order by events asc, place asc))[1] as poorest,
-            string_agg(name, ', ' order by place) filter (where value is null) as unvalued
-        from arms
-        group by tenant_id, id
-    ) as n on t.tenant_id = n.tenant_id and t.id = n.id
+    left join poorest as n on t.tenant_id = n.tenant_id and t.id = n.id
     left join measurable as m on t.tenant_id = m.tenant_id and t.id = m.id
-    left join (
-        select
-            tenant_id,
-            id,
-            least(min(p_value) * min(n_comparisons), 1) as p_value,
-            least(min(sequential_p_value) * min(n_comparisons), 1) as sequential_p_value,
-            count(*) filter (where sequential_p_value <= alpha and gain > 0) as n_better,
-            count(*) filter (where sequential_p_value <= alpha and gain < 0) as n_worse,
-            (array_agg(name order by gain desc) filter (where sequential_p_value <= alpha and gain > 0))[1]
-                as best_treatment,
-            bool_or(abs(quotient - 1) > 0.5) as has_large_change
-        from comparisons
-        group by tenant_id, id
-    ) as c on t.tenant_id = c.tenant_id and t.id = c.id
-    left join (
-        select distinct on (b.tenant_id, b.id) b.*, a.name as leader
-        from best as b
-        inner join arms as a on b.tenant_id = a.tenant_id and b.id = a.id and b.place = a.place
-        order by b.tenant_id asc, b.id asc, b.probability_best desc, b.place asc
-    ) as l on t.tenant_id = l.tenant_id and t.id = l.id
+    left join evidence as c on t.tenant_id = c.tenant_id and t.id = c.id
+    left join leaders as l on t.tenant_id = l.tenant_id and t.id = l.id
     left join splits as s on t.tenant_id = s.tenant_id and t.id = s.id
     left join edits as e on t.tenant_id = e.tenant_id and t.id = e.id
     left join arms as k on t.tenant_id = k.tenant_id and t.id = k.id and t.control_place = k.place
@@ -439,7 +465,8 @@ verdicts as (
         case
             when j.defect is not null then 'invalid'
             when j.srm_p_value < 0.001 then 'invalid'
-            when j.as_of is null or coalesce(j.n_days, 0) < j.min_days or coalesce(j.events, 0) < j.min_sample
+            when
+                j.as_of is null or coalesce(j.n_days, 0) < j.min_days or coalesce(j.events, 0) < j.min_sample
                 or j.is_measurable is not true or j.sequential_p_value is null
                 then 'too_early'
             when j.assignment not in ('platform_split_test', 'geo_split') or j.edited is not null then 'directional'

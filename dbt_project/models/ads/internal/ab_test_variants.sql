@@ -45,7 +45,7 @@ controls as (
     select
         tenant_id,
         id,
-        coalesce(min(place) filter (where is_marked), 1) as control_place,
+        coalesce(min(case when is_marked then place end), 1) as control_place,
         count(*) as n_variants,
         sum(weight) as total_weight
     from listed
@@ -58,6 +58,7 @@ variants as (
         l.place = c.control_place as is_control,
         l.weight / c.total_weight as share,
         c.n_variants,
+        t.as_of,
         exists (
             select
             from {{ ref('entities') }} as e
@@ -83,7 +84,7 @@ unknown as (
         id,
         string_agg(format('%s (%s %s)', name, level, platform_id), ', ' order by place) as names
     from variants
-    where not is_known
+    where not is_known and as_of is not null      -- before the first figures nothing is known of anything
     group by tenant_id, id
 ),
 

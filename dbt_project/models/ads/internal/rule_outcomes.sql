@@ -2,7 +2,7 @@
 with
 
 outcomes as (
-    select * from {{ history_table('recommendation_outcomes') }}
+    select * from {{ ref('int_history__recommendation_outcomes') }}
 ),
 
 final as (
