@@ -26,6 +26,11 @@ tests as (
         and t.id::text = coalesce(nullif(current_setting('ads_internal.only_test', true), ''), t.id::text)
 ),
 
+readable as (
+    select * from tests
+    where shape_defect is null
+),
+
 listed as (
     select
         t.tenant_id,
@@ -37,7 +42,7 @@ listed as (
         v.variant -> 'is_control' = 'true' as is_marked,
         coalesce((v.variant ->> 'weight')::numeric, 1) as weight,
         case when jsonb_typeof(v.variant -> 'days') = 'array' then v.variant -> 'days' end as days
-    from (select * from tests where shape_defect is null) as t
+    from readable as t
     cross join lateral jsonb_array_elements(t.variants) with ordinality as v (variant, place)
 ),
 

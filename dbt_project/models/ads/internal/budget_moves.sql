@@ -173,17 +173,20 @@ rounded as (
             and v.period_end = g.period_end
 ),
 
+ranked as (
+    select
+        *,
+        row_number() over (same_pool order by abs(move) desc, id asc) as rank_of_move,
+        sum(move) over same_pool as lost_cents
+    from rounded
+    window same_pool as (partition by tenant_id, currency, period_start, period_end)
+),
+
 balanced as (               -- cents that rounding lost or won go to the campaign whose spend moves most
     select
         *,
-        move - case
-            when row_number() over (
-                partition by tenant_id, currency, period_start, period_end order by abs(move) desc, id asc
-            ) = 1
-                then sum(move) over (partition by tenant_id, currency, period_start, period_end)
-            else 0
-        end as balanced_move
-    from rounded
+        case when rank_of_move = 1 then move - lost_cents else move end as balanced_move
+    from ranked
 ),
 
 final as (

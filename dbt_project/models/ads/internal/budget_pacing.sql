@@ -66,13 +66,14 @@ spending as (               -- longer periods than the window are read from the 
             else m.spend * to_rate.rate / from_rate.rate
         end as spend
     from budgets as b
-    cross join lateral (
-        select * from {{ ref('metrics_daily') }} as f
-        where
-            f.tenant_id = b.tenant_id and f.platform = b.platform and f.level = 'campaign'
-            and f.platform_id = b.campaign_id and f.day between b.first_day_read and b.as_of
-        offset 0     -- noqa: AM09
-    ) as m
+    cross join
+        lateral (
+            select * from {{ ref('metrics_daily') }} as f
+            where
+                f.tenant_id = b.tenant_id and f.platform = b.platform and f.level = 'campaign'
+                and f.platform_id = b.campaign_id and f.day between b.first_day_read and b.as_of
+            offset 0     -- noqa: AM09
+        ) as m
     left join rates as from_rate on m.currency = from_rate.currency and m.day = from_rate.day
     left join rates as to_rate on b.currency = to_rate.currency and m.day = to_rate.day
 ),
@@ -160,9 +161,10 @@ period_days as (
         p.day::date <= b.last_day as is_elapsed,
         w.weight
     from budgets as b
-    cross join lateral generate_series(
-        b.period_start, least(b.period_end, b.period_start + {{ longest - 1 }}), interval '1 day'
-    ) as p (day)
+    cross join
+        lateral generate_series(
+            b.period_start, least(b.period_end, b.period_start + {{ longest - 1 }}), interval '1 day'
+        ) as p (day)
     inner join weekdays as w
         on b.tenant_id = w.tenant_id and b.id = w.id and extract(isodow from p.day)::integer = w.weekday
 ),

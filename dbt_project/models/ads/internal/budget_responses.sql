@@ -20,7 +20,7 @@ learning as (
     where level = 'campaign' and learning_state = 'learning'
 ),
 
-priced as (
+budget_days as (
     select
         b.tenant_id,
         b.id,
@@ -28,16 +28,30 @@ priced as (
         d.day,
         d.is_usable,
         d.is_delivered,
-        d.conversions / d.known_share as conversions,
-        d.spend * f.factor as spend,
-        d.conversion_value / d.known_share * f.factor as value
+        d.conversions,
+        d.known_share,
+        d.spend,
+        d.conversion_value,
+        case when d.currency = b.currency then 1 when d.reporting_currency = b.currency then d.fx_rate end as factor
     from budgets as b
     inner join days as d
         on b.tenant_id = d.tenant_id and b.platform = d.platform and b.campaign_id = d.campaign_id
-    cross join lateral (
-        select case when d.currency = b.currency then 1 when d.reporting_currency = b.currency then d.fx_rate end as factor
-    ) as f
-    where d.day > b.as_of - 60 and f.factor is not null and d.known_share > 0
+    where d.day > b.as_of - 60 and d.known_share > 0
+),
+
+priced as (                 -- in the budget's currency
+    select
+        tenant_id,
+        id,
+        as_of,
+        day,
+        is_usable,
+        is_delivered,
+        conversions / known_share as conversions,
+        spend * factor as spend,
+        conversion_value / known_share * factor as value
+    from budget_days
+    where factor is not null
 ),
 
 weeks as (                  -- what a week has spent a day, on average; gaps count as nothing spent
