@@ -153,13 +153,15 @@ differences as (
         case
             when t.assignment <> 'time_split' then a.n_days - 1
             when a.n_days > 1 and b.n_days > 1
-                then (a.day_variance + b.day_variance) ^ 2
+                then
+                    (a.day_variance + b.day_variance) ^ 2
                     / nullif(a.day_variance ^ 2 / (a.n_days - 1) + b.day_variance ^ 2 / (b.n_days - 1), 0)
         end as degrees,
         case
             when t.assignment <> 'time_split' then a.n_days - 1
             when a.n_days > 1 and b.n_days > 1
-                then (a.day_variance / nullif(a.value, 0) ^ 2 + b.day_variance / nullif(b.value, 0) ^ 2) ^ 2
+                then
+                    (a.day_variance / nullif(a.value, 0) ^ 2 + b.day_variance / nullif(b.value, 0) ^ 2) ^ 2
                     / nullif(
                         (a.day_variance / nullif(a.value, 0) ^ 2) ^ 2 / (a.n_days - 1)
                         + (b.day_variance / nullif(b.value, 0) ^ 2) ^ 2 / (b.n_days - 1), 0
