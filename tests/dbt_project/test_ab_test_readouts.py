@@ -526,7 +526,10 @@ def test_a_tenant_without_any_figures_waits(trials: Trials) -> None:
     trials.test("t", pair(), tenant=OTHER)
     trials.look(day(27), tenants=(TENANT,))
     read = trials.read("t", OTHER)
-    assert (read["verdict"], read["results"]["reason"]) == ("too_early", "No figures of this tenant are there yet.")
+    assert (read["verdict"], read["results"]["reason"]) == (
+        "too_early",
+        "No figures of this tenant are there yet.",
+    )
 
 
 def test_a_person_is_told_what_is_wrong(trials: Trials) -> None:

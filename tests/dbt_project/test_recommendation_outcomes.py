@@ -14,7 +14,12 @@ from planted import TENANT, Campaign, Planted, day, prepare
 from flows.transform import run_dbt
 
 D = 70
-MODELS = ("int_outcomes__recommendations", "recommendation_outcomes", "int_history__recommendation_outcomes", "rule_outcomes")
+MODELS = (
+    "int_outcomes__recommendations",
+    "recommendation_outcomes",
+    "int_history__recommendation_outcomes",
+    "rule_outcomes",
+)
 
 
 @pytest.fixture(scope="module")
