@@ -104,17 +104,19 @@ others as (                 -- campaigns of the platform that delivered before a
         d.platform_id,
         sum(d.spend * d.fx_rate) filter (where d.day < j.done_on) as spend_before,
         sum(d.conversions / d.known_share) filter (where d.day < j.done_on) as conversions_before,
-        sum(case j.target_metric when 'roas' then d.conversion_value * d.fx_rate else d.conversions end / d.known_share)
-            filter (where d.day < j.done_on) as worth_before,
+        sum(w.worth) filter (where d.day < j.done_on) as worth_before,
         sum(d.spend * d.fx_rate) filter (where d.day > j.done_on) as spend_after,
         sum(d.conversions / d.known_share) filter (where d.day > j.done_on) as conversions_after,
-        sum(case j.target_metric when 'roas' then d.conversion_value * d.fx_rate else d.conversions end / d.known_share)
-            filter (where d.day > j.done_on) as worth_after
+        sum(w.worth) filter (where d.day > j.done_on) as worth_after
     from judged_by as j
     inner join days as d
         on
             j.tenant_id = d.tenant_id and j.platform = d.platform and d.level = 'campaign'
             and d.day between j.done_on - {{ before_days }} and j.done_on + j.horizon_days
+    cross join
+        lateral (
+            values (case j.target_metric when 'roas' then d.conversion_value * d.fx_rate else d.conversions end / d.known_share)
+        ) as w (worth)
     where
         d.platform_id <> j.campaign_id and d.delivery = 'delivered'
         and not exists (
