@@ -1,6 +1,6 @@
 """Commands for what a person decides.
 
-recommendations list, show, approve, apply, reject, snooze; anomalies list, show, ack.
+recommendations list, show, approve, apply, reject, snooze, outcomes; anomalies list, show, ack.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ ANOMALY_STATUSES = ("active", "acknowledged", "resolved", "withdrawn")
 
 def register(app: typer.Typer) -> None:
     recommendations = typer.Typer(
-        help="What to change: list, show, approve, apply, reject, snooze.",
+        help="What to change: list, show, approve, apply, reject, snooze, outcomes.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
     commands: dict[str, Any] = {
         "list": list_recommendations, "show": show_recommendation, "approve": approve, "apply": apply,
-        "reject": reject, "snooze": snooze,
+        "reject": reject, "snooze": snooze, "outcomes": outcomes,
     }  # fmt: skip
     for name, command in commands.items():
         recommendations.command(name)(command)
@@ -169,6 +169,60 @@ def snooze(
         typer.echo(f"Snoozed {_name(one)} until {words.day_text(instant.date())}.")
         if instant >= one.row["expires_at"]:
             typer.echo(f"It expires before that, on {_instant(one.row['expires_at'], one.tenant)}.")
+
+
+def outcomes(tenant: TenantOption = None) -> None:
+    """Per rule how often advice that was followed was right, 7, 14 and 28 days later."""
+    from rich.table import Table
+
+    from aegis import decisions, plans
+    from aegis import summary_words as words
+    from aegis.summary_terminal import make_console
+
+    console = make_console()
+    database = _database()
+    tenants = decisions.tenants_at_hand(database, tenant)
+    rows = plans.read_outcomes(database, tenants)
+    for owner in tenants:
+        own = [row for row in rows if row["tenant_id"] == owner.tenant_id]
+        if not own:
+            continue
+        table = Table(
+            title=owner.name, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), pad_edge=False,
+            header_style="dim",
+        )  # fmt: skip
+        for number, heading in enumerate(
+            (
+                "rule",
+                "after days",
+                "followed",
+                "right",
+                "surely right",
+                "surely wrong",
+                "gain in 30 days",
+                "expected",
+            )
+        ):
+            table.add_column(heading, justify="right" if number else "left")
+        for row in own:
+            table.add_row(
+                row["rule_id"],
+                str(row["horizon_days"]),
+                str(row["n_followed"]),
+                "–"
+                if row["share_right"] is None
+                else f"{row['n_right']} ({words.share(row['share_right'])})",
+                str(row["n_surely_right"]),
+                str(row["n_surely_wrong"]),
+                words.money(row["gain"], row["currency"], estimate=True),
+                words.money(row["expected_gain"], row["currency"], estimate=True),
+            )
+        console.print(table)
+        console.print()
+    if not rows:
+        console.print(
+            "Nothing that was followed is old enough yet: outcomes are read after 7, 14 and 28 days."
+        )
 
 
 # -- anomalies ----------------------------------------------------------------------------------------------

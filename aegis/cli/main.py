@@ -23,6 +23,7 @@ MODULES = (
     "daily",
     "backtest",
     "decisions",
+    "plans",
     "safety",
     "demo",
     "emulator",

@@ -109,7 +109,9 @@ begin
         case when new.currency !~ '^[A-Z]{3}$'
             then format('"%s" is no currency|Write its three letters: EUR, USD, CAD.', new.currency) end,
         case when new.period_end < new.period_start
-            then format('the period ends on %s, before it begins on %s|Exchange the two days.', new.period_end, new.period_start) end
+            then format('the period ends on %s, before it begins on %s|Exchange the two days.', new.period_end, new.period_start) end,
+        case when new.period_end - new.period_start > 1099
+            then format('a budget cannot run from %s to %s|A period lasts three years at most.', new.period_start, new.period_end) end
     ]);
     return new;
 end

@@ -31,20 +31,13 @@ comment on column ads.ab_tests.test_type is 'creative, audience, bidding, placem
 comment on column ads.ab_tests.platform is 'meta, tiktok, google, pinterest or shopify.';
 comment on column ads.ab_tests.metric is 'The one figure that decides: ctr, cvr, cpc, cpa or roas.';
 comment on column ads.ab_tests.assignment is 'How people were assigned: platform_split_test, geo_split, time_split or observational; the last two declare no winner.';
-comment on column ads.ab_tests.variants is 'List of {name, level, platform_id, is_control, weight}.';
 comment on column ads.ab_tests.start_date is 'First day of the test.';
 comment on column ads.ab_tests.end_date is 'Last day; null while it runs on.';
 comment on column ads.ab_tests.min_sample is 'Conversions (clicks for ctr and cpc) a variant needs before anything is said.';
 comment on column ads.ab_tests.min_days is 'Whole days it must run before anything is said.';
 comment on column ads.ab_tests.alpha is 'Accepted share of false winners.';
 comment on column ads.ab_tests.status is 'draft, running, completed or cancelled.';
-comment on column ads.ab_tests.results is 'The read-out of each variant, with intervals and reasons.';
 comment on column ads.ab_tests.winner is 'Name of the winning variant; null without one.';
-comment on column ads.ab_tests.p_value is 'Of the fixed horizon: right only when read once, at the end.';
-comment on column ads.ab_tests.sequential_p_value is 'Always valid: may be read every day.';
-comment on column ads.ab_tests.probability_best is 'Probability that the leading variant is the best.';
-comment on column ads.ab_tests.expected_loss is 'Expected loss of choosing the leading variant, in units of the metric.';
-comment on column ads.ab_tests.srm_p_value is 'Whether the sample split as planned; below 0.001 the test is invalid.';
 comment on column ads.ab_tests.verdict is 'winner, no_difference, directional, too_early or invalid.';
 comment on column ads.ab_tests.read_at is 'When the machine''s columns were computed.';
 

@@ -1,0 +1,3 @@
+{{ config(materialized='view', unlogged=none) }}
+
+select * from {{ history_table('recommendation_outcomes') }}
