@@ -16,15 +16,21 @@ COLUMNS = ("tenant_id", "platform", "level", "entity_id", "day", "type", "severi
 
 # What the change log explains is nobody's alarm; a child folded into its parent is one all the same.
 ANOMALIES = """
-    select tenant_id, platform, level, platform_id, replay_day, anomaly_type, severity
-    from ads_internal.backtest_anomalies
-    where tenant_id = any(%s::uuid[]) and status in ('active', 'acknowledged') and explained_by is null
+    select
+        coalesce(t.external_id, t.tenant_id::text) as tenant_id, a.platform, a.level, a.platform_id, a.replay_day,
+        a.anomaly_type, a.severity
+    from ads_internal.backtest_anomalies as a
+    inner join tenancy.tenants as t on a.tenant_id = t.tenant_id
+    where a.tenant_id = any(%s::uuid[]) and a.status in ('active', 'acknowledged') and a.explained_by is null
     order by tenant_id, replay_day, platform, level, platform_id, anomaly_type, metric, day
 """
 RECOMMENDATIONS = """
-    select tenant_id, platform, level, platform_id, replay_day, recommendation_type, priority
-    from ads_internal.backtest_recommendations
-    where tenant_id = any(%s::uuid[]) and status in ('pending', 'approved')
+    select
+        coalesce(t.external_id, t.tenant_id::text) as tenant_id, r.platform, r.level, r.platform_id, r.replay_day,
+        r.recommendation_type, r.priority
+    from ads_internal.backtest_recommendations as r
+    inner join tenancy.tenants as t on r.tenant_id = t.tenant_id
+    where r.tenant_id = any(%s::uuid[]) and r.status in ('pending', 'approved')
     order by tenant_id, replay_day, platform, level, platform_id, recommendation_type, rule_id, raised_on
 """
 FILES = {"anomalies.csv": ANOMALIES, "recommendations.csv": RECOMMENDATIONS}
@@ -34,7 +40,8 @@ def write_files(database: Database, tenants: Sequence[str], folder: Path) -> lis
     """Write anomalies.csv and recommendations.csv; returns each with its number of rows.
 
     One line per tenant, as-of day and incident that was open at its end, or recommendation that was; `day` is that
-    as-of day, `severity` of a recommendation its priority. A file appears whole or not at all.
+    as-of day, `severity` of a recommendation its priority, `tenant_id` the files' own word where that was no uuid. A
+    file appears whole or not at all.
     """
     written = []
     with database.connect("transformer") as connection:

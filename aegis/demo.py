@@ -293,7 +293,8 @@ def _import(database: Database, files: dict[str, Path], progress: Progress, newe
 def _leave_to_api(world: World, files: dict[str, Path], since: date = date.min) -> None:
     """Take out of the files what the platforms' APIs bring: figures from that day on, and campaigns as they stand.
 
-    A history (with a day) keeps its changes: an API tells only those that happen while it is watched.
+    A history (with a day) keeps its changes: an API tells only those that happen while it is watched. What stays of
+    these platforms counts purchases only, as their accounts do: an export of Ads Manager shows one event a column.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -301,12 +302,19 @@ def _leave_to_api(world: World, files: dict[str, Path], since: date = date.min) 
 
     from aegis.demo_vendors import platforms
 
+    campaigns = pq.read_table(files["campaigns"], columns=["campaign_id", "objective"])
+    other_events = campaigns.filter(pc.match_substring(campaigns["objective"], "LEAD"))["campaign_id"]
     for name, path in files.items():
         if path.suffix != ".parquet" or (name == "changes" and since > date.min):
             continue
         table = pq.read_table(path)
         by_api = pc.is_in(table["platform"], pa.array(platforms(world)))
         if name == "ads" and since > date.min:
+            counts_nothing = pc.and_(by_api, pc.is_in(table["campaign_id"], other_events.combine_chunks()))
+            for column in ("conversions", "conversion_value", "view_through_conversions"):
+                zero = pa.scalar(0, pa.int64()).cast(table[column].type)
+                place = table.schema.get_field_index(column)
+                table = table.set_column(place, column, pc.if_else(counts_nothing, zero, table[column]))
             by_api = pc.and_(by_api, pc.greater_equal(table["day"], pa.scalar(since, pa.date32())))
         pq.write_table(table.filter(pc.invert(by_api)), path)
 

@@ -175,6 +175,16 @@ def deploy(database: Database, progress: Say | None = None, sql_folder: Path | N
     return report
 
 
+def ensure_deployed(database: Database, progress: Say | None = None) -> None:
+    """Deploy to a database that has nothing of Aegis yet; leave any other as it is."""
+    with database.connect("admin") as admin:
+        row = admin.execute("select to_regnamespace('tenancy') is null").fetchone()
+    if row and row[0]:
+        if progress:
+            progress("The database is empty: deploying the schema first.")
+        deploy(database, progress=progress)
+
+
 def _wait_for_turn(admin: psycopg.Connection[Any], say: Say) -> None:
     """One deployment of a database at a time. The lock belongs to the connection, so a killed one frees it."""
     import psycopg

@@ -73,6 +73,7 @@ def import_csv(
     """Take in an export of one tenant and platform, as an ads manager writes it or with columns of your own."""
     from aegis.cli.decisions import parse_day
     from aegis.database import open_database
+    from aegis.deploy import ensure_deployed
     from aegis.tenants import resolve_tenant
     from dlt_pipelines import manual
     from dlt_pipelines.manual.headings import parse_mapping
@@ -82,6 +83,7 @@ def import_csv(
     chosen_day = parse_day(day, "--day") if day is not None else None
     chosen_mapping = parse_mapping(mapping or [])
     database = open_database(say=note)
+    ensure_deployed(database, note)
     with database.connect("owner") as connection:
         found = resolve_tenant(connection, tenant)
     note(f"Reading {file.name} for {found.name} …")
@@ -122,11 +124,13 @@ def import_history(
 ) -> None:
     """Take in figures of many tenants, platforms and accounts, with their campaigns and changes."""
     from aegis.database import open_database
+    from aegis.deploy import ensure_deployed
     from dlt_pipelines import manual
 
     _check(decimal, dates)
     begun = time.monotonic()
     database = open_database(say=note)
+    ensure_deployed(database, note)
     note(f"Reading {', '.join(file.name for file in (ads, campaigns, changes) if file)} …")
     result = manual.import_history(
         database.connections(), ads, campaigns=campaigns, changes=changes, create_tenants=create_tenants,
@@ -144,11 +148,13 @@ def import_rates(
 ) -> None:
     """Take in exchange rates per euro: day, currency, rate; or the European Central Bank's history file."""
     from aegis.database import open_database
+    from aegis.deploy import ensure_deployed
     from dlt_pipelines import manual
 
     _check(decimal, dates)
     begun = time.monotonic()
     database = open_database(say=note)
+    ensure_deployed(database, note)
     note(f"Reading {file.name} …")
     result = manual.import_rates(
         database.connections(), file, decimal=decimal, dates=dates, encoding=encoding

@@ -44,9 +44,12 @@ def tenant_add(
 ) -> None:
     """Add a tenant and print its id."""
     from aegis.database import open_database
+    from aegis.deploy import ensure_deployed
     from aegis.tenants import add_tenant
 
-    with open_database(say=note).connect("owner") as connection:
+    database = open_database(say=note)
+    ensure_deployed(database, note)
+    with database.connect("owner") as connection:
         tenant = add_tenant(connection, name, currency, timezone, industry)
     typer.echo(tenant.tenant_id)
     note(f"Added {tenant.name}: reports in {tenant.currency}, days of {tenant.timezone}.")

@@ -249,6 +249,7 @@ class _Reading:
         """Text in a file -> tenant id. Raises for unknown ones unless they are to be created."""
         by_id = {tenant.tenant_id: tenant for tenant in self.known}
         by_name = {tenant.name: tenant for tenant in self.known}
+        by_name |= {tenant.external_id: tenant for tenant in self.known if tenant.external_id}
         found: dict[str, str] = {}
         unknown: dict[str, str] = {}
         texts = dict.fromkeys(
@@ -281,7 +282,8 @@ class _Reading:
             if tenant_id not in made:
                 made[tenant_id] = text
                 currency, timezone = _habits(files[0], text)
-                self.new_tenants.append(Tenant(tenant_id, text, currency, timezone))
+                external_id = None if _uuid(text) else text
+                self.new_tenants.append(Tenant(tenant_id, text, currency, timezone, external_id))
             found[text] = tenant_id
         return found
 

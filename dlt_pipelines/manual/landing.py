@@ -74,10 +74,13 @@ class ImportResult:
 
 @dataclass(frozen=True)
 class Tenant:
+    """`external_id`: what files call it, where that is no uuid."""
+
     tenant_id: str
     name: str
     currency: str
     timezone: str
+    external_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def known_tenants(connection: psycopg.Connection[Any]) -> list[Tenant]:
     """All tenants but the reserved one."""
     rows = connection.execute(
         """
-        select tenant_id::text, name, currency, timezone from tenancy.tenants
+        select tenant_id::text, name, currency, timezone, external_id from tenancy.tenants
         where tenant_id <> '00000000-0000-0000-0000-000000000000'
         """
     ).fetchall()
@@ -285,8 +288,11 @@ def _in_force(connection: psycopg.Connection[Any], batch: Batch) -> tuple[str, d
 def _add_tenants(connection: psycopg.Connection[Any], tenants: Sequence[Tenant]) -> None:
     for tenant in tenants:
         connection.execute(
-            "insert into tenancy.tenants (tenant_id, name, currency, timezone) values (%s, %s, %s, %s)",
-            (tenant.tenant_id, tenant.name, tenant.currency, tenant.timezone),
+            """
+            insert into tenancy.tenants (tenant_id, name, currency, timezone, external_id)
+            values (%s, %s, %s, %s, %s)
+            """,
+            (tenant.tenant_id, tenant.name, tenant.currency, tenant.timezone, tenant.external_id),
         )
 
 

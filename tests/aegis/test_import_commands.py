@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -124,3 +126,36 @@ def shared_once(new_warehouse: Callable[..., Any]) -> Any:
     one = new_warehouse()
     one.add_tenant("Acme")
     return one
+
+
+def test_the_first_import_deploys_and_a_replay_names_tenants_as_their_files_do(
+    new_warehouse: Callable[..., Any], tmp_path: Path
+) -> None:
+    empty = new_warehouse(deployed=False)
+    head = "tenant_id,platform,account_id,currency,campaign_id,adset_id,ad_id,day,spend,impressions,clicks,conversions,conversion_value\n"
+    days = [date(2026, 1, 1) + timedelta(n) for n in range(70)]
+    rows = [
+        f"shop-7,meta,act1,USD,c1,s1,a1,{day},{400 if n >= 66 else 100 + n % 7},{40000 if n >= 66 else 10000},200,10,300\n"
+        for n, day in enumerate(days)
+    ]
+    (tmp_path / "ads.csv").write_text(head + "".join(rows))
+    done = empty.run_cli(
+        "import", "history", "--ads", str(tmp_path / "ads.csv"), "--create-tenants", check=True
+    )
+    assert "deploying the schema first" in done.stderr
+    empty.run_cli(
+        "backtest",
+        "--from",
+        str(days[-3]),
+        "--to",
+        str(days[-1]),
+        "--export",
+        str(tmp_path / "out"),
+        check=True,
+    )
+    [first, *_] = list(csv.DictReader((tmp_path / "out" / "anomalies.csv").read_text().splitlines()))
+    assert (first["tenant_id"], first["entity_id"], first["type"]) == ("shop-7", "c1", "spend_spike")
+    # the name is a person's to change; the files' word stays
+    empty.rows("update tenancy.tenants set name = 'Shop Seven' where external_id = 'shop-7' returning 1")
+    again = empty.run_cli("import", "history", "--ads", str(tmp_path / "ads.csv"), check=True)
+    assert "new tenants" not in again.stdout
