@@ -148,7 +148,7 @@ def _habits(rng: np.random.Generator) -> Habits:
         conversion_phi=float(rng.uniform(0.0, 0.12)),
         weekday_strength=float(rng.uniform(0.03, 0.15)),
         heavy_tails=float(rng.uniform(3.5, 9.0)),
-        incident_rate=float(rng.uniform(0.25, 0.6)),
+        incident_rate=float(rng.uniform(0.4, 0.9)),
         known_at_once={name: float(rng.uniform(0.35, 0.9)) for name in PLATFORMS},
         days_to_know={name: float(rng.uniform(1.0, 6.0)) for name in PLATFORMS},
     )

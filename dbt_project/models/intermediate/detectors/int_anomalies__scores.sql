@@ -5,6 +5,9 @@
     post_hook='analyze {{ this }}',
 ) }}
 
+{%- set windows = [1, 2, 3, 4, 5, 7] %}
+{%- set longest = 7 %}
+
 -- Evidence in nats: the log-likelihood ratio of "m times what was expected" against "as expected", for a few material
 -- effects m, summed over the last days. exp(score) is an e-value up to plug-in error.
 with
@@ -21,9 +24,9 @@ effects as (
     select *
     from (
         values
-        ('spend_up', 'spend', 1.5, 2), ('spend_up', 'spend', 2, 2), ('spend_up', 'spend', 3, 2),
-        ('spend_down', 'spend', 0.15, 2), ('spend_down', 'spend', 0.3, 2), ('spend_down', 'spend', 0.5, 2),
-        ('cpc', 'cpc', 1.5, 2), ('cpc', 'cpc', 2, 2), ('cpc', 'cpc', 3, 2),
+        ('spend_up', 'spend', 1.5, 3), ('spend_up', 'spend', 2, 3), ('spend_up', 'spend', 3, 3),
+        ('spend_down', 'spend', 0.15, 3), ('spend_down', 'spend', 0.3, 3), ('spend_down', 'spend', 0.5, 3),
+        ('cpc', 'cpc', 1.5, 5), ('cpc', 'cpc', 2, 5), ('cpc', 'cpc', 3, 5),
         ('ctr', 'ctr', 0.35, 7), ('ctr', 'ctr', 0.5, 7), ('ctr', 'ctr', 0.65, 7),
         ('cvr', 'cvr', 0.35, 7), ('cvr', 'cvr', 0.5, 7), ('cvr', 'cvr', 0.65, 7),
         ('outage', 'cvr', 0.02, 7), ('outage', 'cvr', 0.1, 7),
@@ -31,31 +34,68 @@ effects as (
     ) as e (test, chain, m, longest)
 ),
 
-ratios as materialized (   -- or each of six frames would take the logarithms again
+-- The memory of a window is that of its first day: otherwise the first days of an incident would explain the others.
+remembered as (
     select
-        t.tenant_id,
-        t.platform,
-        t.level,
-        t.platform_id,
-        t.day,
-        e.chain,
+        t.*,
+        {%- for lag in range(longest) %}
+        coalesce(lag(t.memory, {{ lag }}) over days, t.memory, 0) as memory_{{ lag }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from tests as t
+    window days as (partition by t.tenant_id, t.platform, t.level, t.platform_id, t.chain order by t.day)
+),
+
+effect_days as (
+    select
+        t.*,
         e.test,
         e.m,
         e.longest,
-        case
-            when not t.is_tested then 0
-            when t.is_zero then case when e.test = 'spend_down' then coalesce(t.zero_llr, 0) else 0 end
-            when t.is_count
-                then t.y * ln(e.m) + (t.y + 1 / t.phi) * ln((1 / t.phi + t.expected_y) / (1 / t.phi + e.m * t.expected_y))
-            else
-                (2 * t.residual * ln(e.m) - ln(e.m) ^ 2) / (2 * t.variance)
-                / (1 + 0.15 * abs(t.residual) / sqrt(t.variance))
-        end as llr
-    from tests as t
+        1 / t.phi as shape,
+        case when t.is_count then 1 / nullif(t.expected_y, 0) + t.phi else t.variance end as day_variance,
+        coalesce(t.memory, 0) as own_memory,
+        {%- for lag in range(longest) %}
+        -- A memory may take evidence away, never add to it: the end of a drop is no spike.
+        case when e.m > 1 then greatest(t.memory_{{ lag }}, 0) else least(t.memory_{{ lag }}, 0) end
+            as memory_of_{{ lag }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from remembered as t
     inner join effects as e on t.chain = e.chain
 ),
 
-running as (                -- slow and small incidents show only over several days
+ratios as materialized (   -- or each of the sums below would take the logarithms again
+    select
+        d.tenant_id,
+        d.platform,
+        d.level,
+        d.platform_id,
+        d.day,
+        d.chain,
+        d.test,
+        d.m,
+        d.longest,
+        d.day_variance,
+        {%- for lag in range(longest) %}
+        case
+            when not d.is_tested then 0
+            when d.is_zero then case when d.test = 'spend_down' then coalesce(d.zero_llr, 0) else 0 end
+            when d.is_count
+                then
+                    d.y * ln(d.m)
+                    + (d.y + d.shape) * ln(
+                        (d.shape + d.expected_y * exp(d.memory_of_{{ lag }} - d.own_memory))
+                        / (d.shape + d.m * d.expected_y * exp(d.memory_of_{{ lag }} - d.own_memory))
+                    )
+            else
+                (2 * (d.residual + d.own_memory - d.memory_of_{{ lag }}) * ln(d.m) - ln(d.m) ^ 2)
+                / (2 * d.variance)
+                / (1 + 0.15 * abs(d.residual + d.own_memory - d.memory_of_{{ lag }}) / sqrt(d.variance))
+        end as llr_{{ lag }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from effect_days as d
+),
+
+sums as (                   -- slow and small incidents show only over several days
     select
         r.tenant_id,
         r.platform,
@@ -64,20 +104,37 @@ running as (                -- slow and small incidents show only over several d
         r.day,
         r.chain,
         r.test,
+        {%- for days in windows %}
         case
-            when r.llr <= 0 then 0
-            when r.longest = 2 then greatest(r.llr, sum(r.llr) over (w rows 1 preceding))
-            else greatest(
-                r.llr,
-                sum(r.llr) over (w rows 1 preceding),
-                sum(r.llr) over (w rows 2 preceding),
-                sum(r.llr) over (w rows 3 preceding),
-                sum(r.llr) over (w rows 4 preceding),
-                sum(r.llr) over (w rows 6 preceding)
-            )
-        end as evidence
+            when r.llr_{{ days - 1 }} > 0 and r.longest >= {{ days }}
+                then
+                    (
+                        r.llr_{{ days - 1 }}
+                        {%- for back in range(1, days) %}
+                        + coalesce(lag(r.llr_{{ days - 1 - back }}, {{ back }}) over days, 0)
+                        {%- endfor %}
+                    )
+                    -- What the level itself may be off by is the same on all days of a window: it does not average out.
+                    {%- if days > 1 %}
+                    * coalesce(r.day_variance / (r.day_variance + {{ days - 1 }} * 0.0025), 1)
+                    {%- endif %}
+        end as sum_{{ days }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from ratios as r
-    window w as (partition by r.tenant_id, r.platform, r.level, r.platform_id, r.test, r.m order by r.day)
+    window days as (partition by r.tenant_id, r.platform, r.level, r.platform_id, r.test, r.m order by r.day)
+),
+
+running as (
+    select
+        s.tenant_id,
+        s.platform,
+        s.level,
+        s.platform_id,
+        s.day,
+        s.chain,
+        s.test,
+        greatest({% for days in windows %}s.sum_{{ days }}, {% endfor %}0) as evidence
+    from sums as s
 ),
 
 evidence as (

@@ -148,7 +148,11 @@ shifts as (                 -- six odd days within seven are a new level, no lon
         array_agg(p.weekday_residual) over (
             partition by p.tenant_id, p.platform, p.platform_id, p.chain, extract(isodow from p.day) order by p.day
             rows between 7 preceding and current row
-        ) as same_weekdays
+        ) as same_weekdays,
+        avg(case when p.is_base then p.y end) over (
+            partition by p.tenant_id, p.platform, p.platform_id, p.chain order by p.day
+            rows between 55 preceding and current row
+        ) as usual_count
     from first_pass as p
 ),
 
@@ -156,7 +160,10 @@ own_weekdays as (
     select
         s.*,
         coalesce(o.n, 0) as n_weekdays,
-        o.factor as own_factor
+        o.factor as own_factor,
+        -- A rate's weekday is as well known as its counts are large: noise of one day against a spread of 0.17 between
+        -- campaigns.
+        case when s.is_count then 1.57 * (1 / (coalesce(s.usual_count, 0) + 0.1) + 0.05) / 0.03 else 8 end as pool_weight
     from shifts as s
     left join lateral (
         select
@@ -199,8 +206,8 @@ final as (
         o.is_missing,
         o.is_paused,
         o.is_zero,
-        (o.n_weekdays * coalesce(o.own_factor, 0) + case when o.is_count then 24 else 8 end * coalesce(p.factor, 0))
-        / (o.n_weekdays + case when o.is_count then 24 else 8 end) as weekday_factor
+        (o.n_weekdays * coalesce(o.own_factor, 0) + o.pool_weight * coalesce(p.factor, 0))
+        / (o.n_weekdays + o.pool_weight) as weekday_factor
     from own_weekdays as o
     left join pooled_weekdays as p
         on o.tenant_id = p.tenant_id and o.platform = p.platform and o.chain = p.chain and o.day = p.day

@@ -95,7 +95,7 @@ size_classes as (           -- the chance that an enabled campaign of this size 
         spend.tenant_id,
         spend.day,
         floor(log((ctr.sum_x / nullif(ctr.n_kept, 0))::numeric)) as size_class,
-        (sum(spend.zero_days) + 0.5) / (sum(spend.enabled_days) + 50) as zero_share
+        (sum(spend.zero_spells) + 0.5) / (sum(spend.enabled_days) + 50) as zero_share
     from residuals as spend
     inner join residuals as ctr
         on
@@ -109,8 +109,7 @@ chances as (
     select
         s.*,
         ctr.sum_x / nullif(ctr.n_kept, 0) as usual_impressions,
-        (s.zero_days + 20 * c.zero_share::float8) / (s.enabled_days + 20) as zero_chance,
-        0.5 * least(greatest(coalesce(s.last_residual, 0), -0.6), 0.6) as memory,
+        (s.zero_days + 5 * c.zero_share::float8) / (s.enabled_days + 5) as zero_chance,
         case
             when s.chain = 'aov' then null
             else greatest(
@@ -121,7 +120,7 @@ chances as (
         greatest(
             (coalesce(s.information, 0) * coalesce(s.own_phi, 0) + 14 * coalesce(p.phi, 0.02))
             / (coalesce(s.information, 0) + 14), 0.004
-        ) + 1 / (coalesce(s.sum_y, 0) + 0.5) as phi
+        ) + 1 / (coalesce(s.sum_y, 0) + 0.5) + (0.3 * s.movement) ^ 2 as phi
     from spreads as s
     left join pools as p on s.tenant_id = p.tenant_id and s.chain = p.chain and s.day = p.day
     left join residuals as ctr
@@ -133,6 +132,18 @@ chances as (
         on
             s.tenant_id = c.tenant_id and s.day = c.day
             and floor(log(nullif(ctr.sum_x / nullif(ctr.n_kept, 0), 0)::numeric)) = c.size_class
+),
+
+remembered as (
+    select
+        c.*,
+        case
+            when not c.is_count then 0.5 * least(greatest(coalesce(c.last_residual, 0), -0.6), 0.6)
+            when c.last_expected_y > 0
+                then 0.5 * least(greatest(ln((c.last_y + 1 / c.phi) / (c.last_expected_y + 1 / c.phi)), -0.3), 0.3)
+            else 0
+        end as memory
+    from chances as c
 ),
 
 campaign_tests as (
@@ -157,22 +168,18 @@ campaign_tests as (
         c.residual - c.memory as residual,
         c.expected_v + c.memory as expected_v,
         case c.chain
-            when 'spend' then c.spread * (1 + 1.57 / c.n_level)
-            when 'cpc' then c.spread * (1 + 1.57 / c.n_level) + 1 / nullif(c.x, 0)
+            when 'spend' then c.spread * (1 + 1.57 / c.n_level) + (0.3 * c.movement) ^ 2
+            when 'cpc' then c.spread * (1 + 1.57 / c.n_level) + 1 / nullif(c.x, 0) + (0.3 * c.movement) ^ 2
             when 'aov'
                 then ln(1 + c.order_spread / nullif(c.x, 0)) + ln(1 + c.order_spread / nullif(c.sum_x, 0)) + 0.0009
+                    + (0.3 * c.movement) ^ 2
         end as variance,
-        c.expected_y * case
-            when c.last_expected_y > 0
-                then exp(
-                    0.5 * least(greatest(ln((c.last_y + 1 / c.phi) / (c.last_expected_y + 1 / c.phi)), -0.3), 0.3)
-                )
-            else 1
-        end as expected_y,
+        c.expected_y * exp(c.memory) as expected_y,
+        c.memory,
         d.spend::float8 as spend,
         d.fx_rate::float8 as fx_rate,
         aov.level as aov_level
-    from chances as c
+    from remembered as c
     left join entity_days as d
         on
             d.level = 'campaign' and c.tenant_id = d.tenant_id and c.platform = d.platform
@@ -186,7 +193,7 @@ campaign_tests as (
 
 movements as (
     select distinct         -- the same for every campaign of the tenant
-        tenant_id, chain, as_of, day, movement, n_campaigns
+        tenant_id, chain, as_of, day, tenant_movement as movement, n_campaigns
     from residuals
     where is_tested and n_campaigns >= 6
 ),
@@ -229,7 +236,7 @@ tenant_facts as (
 final as (
     select
         tenant_id, platform, account_id, level, platform_id, chain, is_count, day, as_of, currency, y, x, movement,
-        is_tested, is_zero, zero_llr, phi, residual, expected_v, variance, expected_y, spend,
+        is_tested, is_zero, zero_llr, phi, residual, expected_v, variance, expected_y, memory, spend,
         fx_rate, aov_level
     from campaign_tests
     union all
@@ -256,6 +263,7 @@ final as (
         - (m.movement - m.memory) as expected_v,
         m.variance,
         f.y * exp(-(m.movement - m.memory)) as expected_y,
+        m.memory,
         f.spend,
         1 as fx_rate,
         null as aov_level
