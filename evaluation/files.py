@@ -70,8 +70,8 @@ def _campaigns(world: World, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(
-            ["tenant_id", "platform", "account_id", "campaign_id", "campaign_name", "status", "start_day", "daily_budget",
-             "target_roas", "target_cpa"]
+            ["tenant_id", "platform", "account_id", "campaign_id", "campaign_name", "status", "start_day",
+             "daily_budget", "target_roas", "target_cpa"]
         )  # fmt: skip
         for one in world.campaigns:
             rows.writerow(
@@ -88,7 +88,16 @@ def _changes(world: World, path: Path) -> int:
         for one in world.campaigns:
             for index, field, old, new in sorted(one.changes):
                 rows.writerow(
-                    [one.tenant_id, one.platform, one.account_id, one.campaign_id, world.day(index), field, old, new]
+                    [
+                        one.tenant_id,
+                        one.platform,
+                        one.account_id,
+                        one.campaign_id,
+                        world.day(index),
+                        field,
+                        old,
+                        new,
+                    ]
                 )
                 written += 1
     return written

@@ -28,7 +28,7 @@ METRICS = {
 
 def thirty_percent(world: World) -> list[Finding]:
     """Alarms of the rule of thumb."""
-    return _alarms(world, 7, lambda now, before: now / np.nanmean(before) - 1, 0.3)
+    return _alarms(world, 7, lambda now, before: now / float(np.nanmean(before)) - 1, 0.3)
 
 
 def z_score(world: World) -> list[Finding]:
@@ -72,7 +72,11 @@ def _alarms(world: World, window: int, off: Callable[[float, Floats], float], li
             figures = _metric(seen, metric)
             for day in range(DAYS - SCORED, DAYS):
                 before = figures[day - window : day]
-                if np.isnan(figures[day]) or np.isfinite(before).sum() < window / 2 or np.nanmean(before) <= 0:
+                if (
+                    np.isnan(figures[day])
+                    or np.isfinite(before).sum() < window / 2
+                    or np.nanmean(before) <= 0
+                ):
                     continue
                 by = off(float(figures[day]), before)
                 if high and by > limit:
@@ -89,11 +93,15 @@ def _seen(world: World) -> Iterator[tuple[Campaign, Series]]:
         yield (
             campaign,
             {
-                "spend": sum((ad.spend for ad in campaign.ads), np.zeros(DAYS)),
-                "impressions": sum((ad.impressions for ad in campaign.ads), np.zeros(DAYS)),
-                "clicks": sum((ad.clicks for ad in campaign.ads), np.zeros(DAYS)),
-                "conversions": sum((ad.conversions[:, age] for ad in campaign.ads), np.zeros(DAYS)),
-                "value": sum((ad.value[:, age] for ad in campaign.ads), np.zeros(DAYS)),
+                "spend": np.asarray(np.sum([ad.spend for ad in campaign.ads], axis=0), np.float64),
+                "impressions": np.asarray(
+                    np.sum([ad.impressions for ad in campaign.ads], axis=0), np.float64
+                ),
+                "clicks": np.asarray(np.sum([ad.clicks for ad in campaign.ads], axis=0), np.float64),
+                "conversions": np.sum(
+                    [ad.conversions[:, age] for ad in campaign.ads], axis=0, dtype=np.float64
+                ),
+                "value": np.asarray(np.sum([ad.value[:, age] for ad in campaign.ads], axis=0), np.float64),
             },
         )
 

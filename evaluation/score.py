@@ -1,7 +1,7 @@
 """Compare findings with the truth of a world.
 
-Alarms    A finding's rows of one entity and type, no more than three days apart, are one alarm. It hits an incident when
-          the type is the incident's and one of its days lies within the incident or the two days after it. Alarms
+Alarms    A finding's rows of one entity and type, no more than three days apart, are one alarm. It hits an incident
+          when the type is the incident's and one of its days lies within the incident or the two days after it. Alarms
           of an account hit its campaigns' incidents, and the other way round where the incident is the account's.
           What hits nothing is a false alarm, unless it is the tenant's and the tenant did move.
 Advice    Rows of one entity and type no more than seven days apart are one advice. It is right when the situation of
@@ -190,9 +190,7 @@ def score_alarms(truth: Truth, findings: Sequence[Finding]) -> AlarmScore:
         counted.true += 1
         if hits[place]:
             counted.found += 1
-            score.delays.append(
-                max((min(one.first.day for one in hits[place]) - incident.first_day).days, 0)
-            )
+            score.delays.append(max((min(one.first.day for one in hits[place]) - incident.first_day).days, 0))
             score.pairs.append((float(max(one.severity for one in hits[place])), incident.loss_per_day))
         else:
             score.missed.append(incident)
@@ -279,6 +277,12 @@ def bins(stated: Sequence[tuple[float, bool]]) -> list[tuple[float, int, float]]
         if inside:
             found.append((tenth / 10, len(inside), sum(inside) / len(inside)))
     return found
+
+
+def of_world(truth: Truth, findings: Iterable[Finding]) -> list[Finding]:
+    """Those of the world's tenants: several worlds may lie in one database."""
+    tenants = {tenant for tenant, _, _ in truth.campaigns.values()}
+    return [one for one in findings if one.tenant_id in tenants]
 
 
 def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:

@@ -83,7 +83,17 @@ class Truth:
         with (folder / "truth_actions.csv").open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(
-                ["tenant_id", "platform", "entity_id", "first_day", "last_day", "kind", "right", "neutral", "tempting"]
+                [
+                    "tenant_id",
+                    "platform",
+                    "entity_id",
+                    "first_day",
+                    "last_day",
+                    "kind",
+                    "right",
+                    "neutral",
+                    "tempting",
+                ]
             )
             for state in self.situations:
                 rows.writerow(

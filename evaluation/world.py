@@ -9,6 +9,7 @@ Varies  everything that another generator could have chosen differently is drawn
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -179,7 +180,8 @@ class _Tenant:
         self, world: World, rng: np.random.Generator, habits: Habits, number: int, size: int, quiet: bool
     ) -> None:
         self.world, self.rng, self.habits, self.size, self.quiet = world, rng, habits, size, quiet
-        self.tenant_id = f"w{world.seed}-t{number + 1}"
+        self.name = f"w{world.seed}-t{number + 1}"
+        self.tenant_id = str(uuid.uuid5(uuid.NAMESPACE_OID, self.name))
         self.number = number
         self.currency = str(rng.choice(CURRENCIES))
         self.common = {chain: np.zeros(DAYS) for chain in ("spend", "cpm", "ctr", "cvr", "aov")}
@@ -197,7 +199,7 @@ class _Tenant:
     def build(self) -> None:
         self._move_together()
         accounts = [
-            (str(platform), f"{self.tenant_id}-{platform}-{n}")
+            (str(platform), f"{self.name}-{platform}-{n}")
             for platform in self.rng.choice(PLATFORMS, size=int(self.rng.integers(2, 5)), replace=False)
             for n in range(1 + int(self.rng.random() < 0.25))
         ]
@@ -211,7 +213,11 @@ class _Tenant:
         self.world.campaigns += self.campaigns
         truth = self.world.truth
         for campaign in self.campaigns:
-            truth.campaigns[campaign.campaign_id] = (campaign.tenant_id, campaign.platform, campaign.account_id)
+            truth.campaigns[campaign.campaign_id] = (
+                campaign.tenant_id,
+                campaign.platform,
+                campaign.account_id,
+            )
             for ad in campaign.ads:
                 truth.campaign_of[ad.adset_id] = campaign.campaign_id
             truth.active_days += int(campaign.on[DAYS - SCORED :].sum())
@@ -240,7 +246,7 @@ class _Tenant:
             first = int(rng.integers(40, DAYS - 8))
             last = first + int(rng.integers(2, 11))
             self._common(first, last, "price shock", cpm=float(np.log(rng.uniform(1.3, 1.7))))
-        if rng.random() < 0.35:        # weeks of better sales: what looks like a winner is the season
+        if rng.random() < 0.35:  # weeks of better sales: what looks like a winner is the season
             first = int(rng.integers(DAYS - SCORED, DAYS - 35))
             last = min(first + int(rng.integers(25, 40)), DAYS - 1)
             self._common(first, last, "season", cvr=float(np.log(rng.uniform(1.25, 1.5))))
@@ -260,7 +266,7 @@ class _Tenant:
         kind = "on_target" if self.quiet else str(rng.choice(list(KINDS), p=_shares(KINDS)))
         conversions = float(np.exp(rng.normal(np.log(habits.conversions_a_day), habits.spread_of_sizes)))
         if rng.random() < 0.06:
-            conversions *= 0.02        # campaigns that hardly ever convert
+            conversions *= 0.02  # campaigns that hardly ever convert
         conversions = min(max(conversions, 0.01), 150.0)
         cvr = float(np.clip(np.exp(rng.normal(np.log(0.03), 0.5)), 0.004, 0.15))
         ctr = float(np.clip(np.exp(rng.normal(np.log(0.012), 0.4)), 0.002, 0.08))
@@ -280,7 +286,7 @@ class _Tenant:
             kind != "winner_uncapped" and rng.random() < 0.45
         )
         campaign = Campaign(
-            self.tenant_id, platform, account, self.currency, f"{self.tenant_id}-c{number + 1}",
+            self.tenant_id, platform, account, self.currency, f"{self.name}-c{number + 1}",
             f"{platform} {kind.split('_')[0][:2]}{number + 1}",
             spend, cpc * ctr * 1000, ctr, cvr, aov, float(rng.uniform(0.3, 1.0)),
             budget=float(np.ceil(spend / (rng.uniform(0.93, 1.0) if capped else rng.uniform(0.4, 0.72)) * 100) / 100),
@@ -315,7 +321,9 @@ class _Tenant:
             start_frequency = float(rng.uniform(1.05, 1.8))
             wobble = np.exp(_drifting(rng, DAYS, 0.05, 0.9))
             frequency = start_frequency * wobble
-            if rng.random() < 0.15 and campaign.kind == "on_target":   # seen more often, clicked as before: no fatigue
+            if (
+                rng.random() < 0.15 and campaign.kind == "on_target"
+            ):  # seen more often, clicked as before: no fatigue
                 frequency = frequency * (1 + 0.6 * np.clip((np.arange(DAYS) - 40) / 60, 0, 1))
             n_ads = int(rng.integers(1, 4))
             for ad_number, share in enumerate(rng.dirichlet(np.full(n_ads, 5.0))):
@@ -330,9 +338,9 @@ class _Tenant:
 
     def _happenings(self) -> None:
         for campaign in self.campaigns:
-            self._situate(campaign)
-        for campaign in self.campaigns:
             self._change(campaign)
+        for campaign in self.campaigns:
+            self._situate(campaign)
         self._break_accounts()
         for campaign in self.campaigns:
             self._go_wrong(campaign)
@@ -352,11 +360,16 @@ class _Tenant:
             }[c.kind]  # fmt: skip
             neutral = ("bid_adjustment",) if c.kind != "winner_uncapped" else ()
             tempting = ("budget_increase",) if c.kind != "winner_capped" else ()
+            if c.kind == "saturated_winner" or (c.kind == "winner_capped" and rng.random() < 0.3):
+                start = self._raised_before(c)  # how it answered tells how much more it can take
             if c.conversions_a_day * 30 < 30:
                 right, neutral, tempting = (), (*right, *neutral), ()
+            neutral = (*neutral, "resume")
         elif c.kind in ("loser", "hopeless"):
             right = ("budget_decrease",) if c.kind == "loser" else ("pause",)
-            neutral = ("pause",) if c.kind == "loser" and c.ratio < 0.5 else ("budget_decrease", "bid_adjustment")
+            neutral = (
+                ("pause",) if c.kind == "loser" and c.ratio < 0.5 else ("budget_decrease", "bid_adjustment")
+            )
             if called_for < 15:
                 right, neutral = (), ("budget_decrease", "pause")
         elif c.kind == "dear_clicks":
@@ -374,7 +387,9 @@ class _Tenant:
             fall = np.log(rng.uniform(0.42, 0.62)) * np.clip(np.arange(DAYS - first) / 24.0, 0, 1)
             c.act("ctr", first, DAYS - 1, fall)
             for ad in c.ads:
-                ad.frequency[first:] *= 1 + rng.uniform(0.6, 1.2) * np.clip(np.arange(DAYS - first) / 24.0, 0, 1)
+                ad.frequency[first:] *= 1 + rng.uniform(0.6, 1.2) * np.clip(
+                    np.arange(DAYS - first) / 24.0, 0, 1
+                )
             c.busy[first:] = True
             right, tempting = ("creative",), ("budget_decrease", "pause")
             if c.clicks_a_day * 14 < 60:
@@ -382,7 +397,12 @@ class _Tenant:
         elif c.kind == "flat_frequency":
             first = int(rng.integers(45, 90))
             start = first + 30
-            c.act("ctr", first, DAYS - 1, np.log(rng.uniform(0.55, 0.7)) * np.clip(np.arange(DAYS - first) / 24, 0, 1))
+            c.act(
+                "ctr",
+                first,
+                DAYS - 1,
+                np.log(rng.uniform(0.55, 0.7)) * np.clip(np.arange(DAYS - first) / 24, 0, 1),
+            )
             c.busy[first:] = True
             tempting, neutral = ("creative",), ("budget_decrease", "bid_adjustment")
         elif c.kind == "weak_adset":
@@ -407,7 +427,20 @@ class _Tenant:
             neutral = ("budget_increase", "budget_decrease", "bid_adjustment", "pause")
         if c.kind == "on_target":
             tempting = ("budget_increase", "budget_decrease", "pause", "bid_adjustment")
-        if not has_target:         # advice about money needs a target of its own
+        # A budget that was cut earns more per unit, one that was raised less: moving it back is neither right nor
+        # wrong.
+        moved = float(np.exp(c.acts["spend"][-1]))
+        ratio_now = c.ratio * moved ** (c.elasticity - 1)
+        if c.kind in ("on_target", "weak_adset", "weak_weekend", "flat_frequency"):
+            if ratio_now > 1.14:
+                neutral = (*neutral, "budget_increase", "bid_adjustment")
+            elif ratio_now < 0.88:
+                neutral = (*neutral, "budget_decrease", "bid_adjustment")
+            tempting = tuple(one for one in tempting if one not in neutral)
+            neutral = (*neutral, "resume")
+        if c.kind == "weak_adset":
+            neutral = (*neutral, "resume")
+        if not has_target:  # advice about money needs a target of its own
             right = tuple(one for one in right if one not in MONEY_TYPES)
         begin = max(start, c.start)
         if begin < DAYS - 1:
@@ -417,6 +450,17 @@ class _Tenant:
                     right, neutral, tempting,
                 )
             )  # fmt: skip
+
+    def _raised_before(self, c: Campaign) -> int:
+        """A logged raise of the budget before which it spent less; returns the day from which advice is judged."""
+        day = int(self.rng.integers(72, 100))
+        step = float(np.log(self.rng.uniform(1.45, 1.9)))
+        c.act("spend", 0, day - 1, -step)
+        c.act("cvr", 0, day - 1, (1 - c.elasticity) * step)
+        c.budget_factor[:day] /= np.exp(step)
+        c.changes.append((day, "daily_budget", f"{c.budget / np.exp(step):.2f}", f"{c.budget:.2f}"))
+        c.busy[day - 3 : day + 8] = True
+        return day + 21
 
     def _change(self, c: Campaign) -> None:
         """Budget changes, pauses, a target's correction: all in the change log."""
@@ -435,7 +479,7 @@ class _Tenant:
                     c.act("cvr", day, DAYS - 1, (c.elasticity - 1) * float(np.log(moved)))
                 c.changes.append((day, "daily_budget", f"{old:.2f}", f"{old * factor:.2f}"))
                 c.busy[max(day - 3, 0) : day + 8] = True
-        if rng.random() < 0.12 and c.kind not in ("winner_capped",):
+        if rng.random() < 0.12 and c.kind not in ("winner_capped", "saturated_winner"):
             first = int(rng.integers(max(c.start + 15, 30), DAYS - 10)) if c.start + 15 < DAYS - 10 else 0
             if first:
                 last = first + int(rng.integers(2, 12))
@@ -449,14 +493,21 @@ class _Tenant:
                     c.changes.pop()
                     c.status = "paused"
                     c.busy[first:] = True
-        if rng.random() < 0.25:            # new ads, new ids: the campaign goes on
+        if rng.random() < 0.25:  # new ads, new ids: the campaign goes on
             day = int(rng.integers(30, DAYS - 10))
             for ad in [one for one in c.ads if one.last == DAYS - 1][:1]:
                 if c.kind in ("tired",):
                     break
                 ad.last = day - 1
                 c.ads.append(
-                    Ad(ad.adset_id, ad.ad_id + "n", ad.share, ad.quality.copy(), ad.frequency.copy(), first=day)
+                    Ad(
+                        ad.adset_id,
+                        ad.ad_id + "n",
+                        ad.share,
+                        ad.quality.copy(),
+                        ad.frequency.copy(),
+                        first=day,
+                    )
                 )
 
     def _break_accounts(self) -> None:
@@ -505,7 +556,8 @@ class _Tenant:
             c.act(chain, first, last, max(log_effect, -12.0) if chain == "track" else log_effect)
             worth = c.conversions_a_day * c.aov
             loss = {
-                "spend": c.spend * abs(effect - 1), "cpm": c.spend * (1 - 1 / max(effect, 1.0)), "ctr": c.spend * (1 - effect),
+                "spend": c.spend * abs(effect - 1), "cpm": c.spend * (1 - 1 / max(effect, 1.0)),
+                "ctr": c.spend * (1 - effect),
                 "cvr": worth * (1 - effect), "track": worth * (1 - effect), "aov": worth * (1 - effect),
             }[chain]  # fmt: skip
             self.world.truth.incidents.append(
@@ -542,19 +594,31 @@ class _Tenant:
                 spend = np.minimum(spend, c.budget * c.budget_factor * 1.25)
         spend = np.where(c.on & (c.acts["spend"] > -7), np.maximum(np.round(spend, 2), 0.01), 0.0)
         price = c.cpm * np.exp(logs["cpm"] + rng.normal(0, habits.price_noise, DAYS))
-        impressions = np.where(spend > 0, np.maximum(rng.poisson(spend / price * 1000), 1), 0).astype(np.int64)
-        clicks = np.minimum(_counts(rng, impressions * np.clip(c.ctr * np.exp(logs["ctr"]), 0, 0.6), habits.click_phi), impressions)
+        impressions = np.where(spend > 0, np.maximum(rng.poisson(spend / price * 1000), 1), 0).astype(
+            np.int64
+        )
+        clicks = np.minimum(
+            _counts(rng, impressions * np.clip(c.ctr * np.exp(logs["ctr"]), 0, 0.6), habits.click_phi),
+            impressions,
+        )
         rate = np.clip(c.cvr * np.exp(logs["cvr"] + c.acts["track"]), 0, 0.9)
         conversions = np.minimum(_counts(rng, clicks * rate, habits.conversion_phi), clicks)
         values = np.where(
             conversions > 0,
-            rng.gamma(np.maximum(conversions, 1) / c.order_cv**2, c.aov * c.order_cv**2) * np.exp(logs["aov"]),
+            rng.gamma(np.maximum(conversions, 1) / c.order_cv**2, c.aov * c.order_cv**2)
+            * np.exp(logs["aov"]),
             0.0,
         )
         self._share_out(c, spend, impressions, clicks, conversions, values)
 
     def _share_out(
-        self, c: Campaign, spend: Floats, impressions: Counts, clicks: Counts, conversions: Counts, values: Floats
+        self,
+        c: Campaign,
+        spend: Floats,
+        impressions: Counts,
+        clicks: Counts,
+        conversions: Counts,
+        values: Floats,
     ) -> None:
         """Give each ad its part of the campaign's day, and each report its part of the conversions."""
         rng = self.rng
@@ -569,14 +633,21 @@ class _Tenant:
             if spend[day] <= 0:
                 continue
             shares = np.array(
-                [ad.share * w[day] if ad.first <= day <= ad.last else 0.0 for ad, w in zip(c.ads, wobble, strict=True)]
+                [
+                    ad.share * w[day] if ad.first <= day <= ad.last else 0.0
+                    for ad, w in zip(c.ads, wobble, strict=True)
+                ]
             )
             shares = shares / shares.sum()
             cents = rng.multinomial(round(spend[day] * 100), shares)
             seen = rng.multinomial(impressions[day], shares)
             pressed = rng.multinomial(clicks[day], shares)
             weights = pressed * np.array([ad.quality[day] for ad in c.ads])
-            bought = rng.multinomial(conversions[day], weights / weights.sum()) if weights.sum() > 0 else np.zeros(len(c.ads), int)
+            bought = (
+                rng.multinomial(conversions[day], weights / weights.sum())
+                if weights.sum() > 0
+                else np.zeros(len(c.ads), int)
+            )
             for place, ad in enumerate(c.ads):
                 if seen[place] == 0 and cents[place] == 0:
                     continue

@@ -25,7 +25,7 @@ losers as (
     where
         c.is_running and c.is_settled and not c.is_learning and c.has_own_target and not c.had_outage_lately
         and c.at >= t.min_called_for
-        and c.ratio_high < t.max_ratio_high
+        and c.ratio_high / least(c.season_ratio, 1) < t.max_ratio_high
         and c.ratio >= t.pause_ratio
         and coalesce(c.daily_budget, c.daily_spend) > 0
 ),

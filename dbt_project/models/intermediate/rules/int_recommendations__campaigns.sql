@@ -205,6 +205,7 @@ prices as (                 -- price and appeal of a click: the last 14 days aga
         d.platform,
         d.campaign_id,
         sum(case when d.day > l.as_of - 14 then d.decision_clicks end) as clicks_14,
+        sum(case when d.day <= l.as_of - 14 then d.decision_clicks end) as clicks_first,
         sum(case when d.day > l.as_of - 14 then d.spend end)
         / nullif(sum(case when d.day > l.as_of - 14 then d.decision_clicks end), 0) as cpc_14,
         sum(case when d.day <= l.as_of - 14 then d.spend end)
@@ -240,9 +241,36 @@ market as (
     group by tenant_id, platform
 ),
 
+returns as (                -- conversions per unit of spend: the last 30 days against the 60 before
+    select
+        d.tenant_id,
+        d.platform,
+        d.campaign_id,
+        sum(case when d.day > d.as_of - 30 then d.conversions end) as n_now,
+        sum(case when d.day > d.as_of - 30 then d.spend * d.known_share end) as spend_now,
+        sum(case when d.day <= d.as_of - 30 then d.conversions end) as n_before,
+        sum(case when d.day <= d.as_of - 30 then d.spend * d.known_share end) as spend_before
+    from days as d
+    where d.is_usable and d.day > d.as_of - 90
+    group by d.tenant_id, d.platform, d.campaign_id
+),
+
+seasons as (                -- what moved the whole tenant's return is no campaign's merit or fault
+    select
+        tenant_id,
+        percentile_cont(0.5) within group (
+            order by ln(((n_now / spend_now) / (n_before / spend_before))::float8)
+        ) * count(*) / (count(*) + 4) as movement
+    from returns
+    where n_now >= 8 and n_before >= 8 and spend_now > 0 and spend_before > 0
+    group by tenant_id
+    having count(*) >= 6
+),
+
 evidence as (
     select
         w.*,
+        coalesce(season.movement, 0) as season,
         coalesce(s.n, 0) as n,
         coalesce(s.value, 0) as value,
         coalesce(s.spend, 0) as spend,
@@ -268,6 +296,7 @@ evidence as (
         m.roas as week_roas,
         m.budget_use as week_budget_use,
         p.clicks_14,
+        p.clicks_first,
         p.cpc_14,
         p.cpc_first,
         p.ctr_change,
@@ -294,6 +323,7 @@ evidence as (
         on w.tenant_id = m.tenant_id and w.platform = m.platform and w.campaign_id = m.campaign_id
     left join price_changes as p
         on w.tenant_id = p.tenant_id and w.platform = p.platform and w.campaign_id = p.campaign_id
+    left join seasons as season on w.tenant_id = season.tenant_id
     left join market as k on w.tenant_id = k.tenant_id and w.platform = k.platform
 ),
 
@@ -371,6 +401,7 @@ final as (
         round(exp(j.theta)::numeric, 6) as ratio,
         round(exp(j.lo)::numeric, 6) as ratio_low,
         round(exp(j.hi)::numeric, 6) as ratio_high,
+        round(exp(j.season)::numeric, 6) as season_ratio,
         round(j.result, 6) as result,
         round(j.marginal_slope::numeric, 4) as marginal_slope,
         coalesce(j.slope_weight >= 0.5, false) as is_slope_known,
@@ -399,6 +430,11 @@ final as (
         round(j.cpc_change::numeric, 6) as cpc_change,
         round(j.market_cpc_change::numeric, 6) as market_cpc_change,
         round(j.net_cpc_change::numeric, 6) as net_cpc_change,
+        -- The cautious end of its 90 % range: clicks are few, and prices wander by a tenth.
+        round((
+            (1 + j.net_cpc_change)
+            * exp(-1.645 * sqrt(1 / nullif(j.clicks_14, 0)::float8 + 1 / nullif(j.clicks_first, 0)::float8 + 0.01)) - 1
+        )::numeric, 6) as net_cpc_change_low,
         case
             when coalesce(j.n, 0) = 0
                 then format(
@@ -437,6 +473,7 @@ final as (
             'order_value', round(j.order_value, 4),
             'cv2', round(j.cv2::numeric, 4),
             'budget_use', round(j.budget_use, 4),
+            'season_ratio', round(exp(j.season)::numeric, 4),
             'daily_spend', round(j.daily_spend, 2)
         ) as evidence
     from judged as j
