@@ -98,8 +98,8 @@ def _seen(world: World) -> Iterator[tuple[Campaign, Series]]:
                     np.sum([ad.impressions for ad in campaign.ads], axis=0), np.float64
                 ),
                 "clicks": np.asarray(np.sum([ad.clicks for ad in campaign.ads], axis=0), np.float64),
-                "conversions": np.sum(
-                    [ad.conversions[:, age] for ad in campaign.ads], axis=0, dtype=np.float64
+                "conversions": np.asarray(
+                    np.sum([ad.conversions[:, age] for ad in campaign.ads], axis=0), np.float64
                 ),
                 "value": np.asarray(np.sum([ad.value[:, age] for ad in campaign.ads], axis=0), np.float64),
             },
