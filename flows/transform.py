@@ -58,6 +58,22 @@ class BuildResult:
         return not self.failures
 
 
+@dataclass(frozen=True)
+class Model:
+    """One compiled model: its SQL for the target asked for, and what its configuration says about its table."""
+
+    name: str
+    schema: str
+    materialized: str
+    sql: str
+    parents: tuple[str, ...]
+    contract: bool
+    indexes: tuple[tuple[str, ...], ...] = ()
+    unique_key: tuple[str, ...] = ()
+    merge_update_columns: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
 def data_folder() -> Path:
     """Where dbt may write: the folder `dbt` of AEGIS_DATA_DIR, by default of .aegis in the checkout."""
     home = os.environ.get("AEGIS_DATA_DIR")
@@ -94,32 +110,57 @@ def build(
         return run_dbt(connections, arguments, quiet=quiet)
 
 
+def compile_models(connections: Connections, select: Sequence[str], *, target: str) -> tuple[Model, ...]:
+    """The selected models as SQL for a target, each after those it reads. Nothing is run or changed.
+
+    Raises  AegisError where the project does not parse or a model does not compile.
+    """
+    results, _ = _invoke(
+        connections,
+        ["compile", "--target", target, "--select", *select],
+        folder=target,
+    )
+    for result in results or ():
+        if str(result.status) in FAILED:
+            raise AegisError(
+                f"{result.node.name} does not compile: {_short(result.message or '')}",
+                f"Details are in {data_folder() / 'logs' / 'dbt.log'}.",
+            )
+    compiled = {r.node.unique_id: r.node for r in results or () if str(r.node.resource_type) == "model"}
+    ordered: dict[str, Any] = {}
+
+    def place(unique_id: str) -> None:
+        if unique_id in compiled and unique_id not in ordered:
+            for parent in compiled[unique_id].depends_on.nodes:
+                place(parent)
+            ordered[unique_id] = compiled[unique_id]
+
+    for unique_id in sorted(compiled):
+        place(unique_id)
+    return tuple(_model(node) for node in ordered.values())
+
+
+def _model(node: Any) -> Model:
+    config = node.config
+    return Model(
+        name=node.name,
+        schema=str(config.schema),
+        materialized=str(config.materialized),
+        sql=node.compiled_code,
+        parents=tuple(parent.rsplit(".", 1)[-1] for parent in node.depends_on.nodes),
+        contract=bool(config.contract.enforced),
+        indexes=tuple(tuple(index["columns"]) for index in config.get("indexes") or ()),
+        unique_key=tuple(config.unique_key or ()),
+        merge_update_columns=tuple(config.get("merge_update_columns") or ()),
+        meta=dict(config.meta or {}),
+    )
+
+
 def run_dbt(connections: Connections, arguments: Sequence[str], *, quiet: bool = True) -> BuildResult:
     """Call dbt with any arguments on this project, as the transformer."""
-    folder = data_folder()
-    _prepare(folder)
-    command = [
-        *arguments,
-        "--project-dir", str(PROJECT),
-        "--profiles-dir", str(folder),
-        "--target-path", str(folder / "target"),
-        "--log-path", str(folder / "logs"),
-        "--log-level-file", "info",
-    ]  # fmt: skip
     started = time.monotonic()
-    with _environment(connections.transformer):
-        from dbt.cli.main import dbtRunner
-
-        global_options = ["--no-use-colors", *(["--quiet", "--log-level", "none"] if quiet else [])]
-        outcome = dbtRunner().invoke([*global_options, *command])
+    results, log_path = _invoke(connections, arguments, quiet=quiet)
     seconds = time.monotonic() - started
-    log_path = folder / "logs" / "dbt.log"
-
-    results = getattr(outcome.result, "results", None)
-    if outcome.exception is not None and results is None:
-        raise AegisError(
-            f"dbt could not run: {_short(str(outcome.exception))}", f"Details are in {log_path}."
-        ) from outcome.exception
     nodes = tuple(_node(result) for result in results or ())
     return BuildResult(
         nodes=nodes,
@@ -128,6 +169,34 @@ def run_dbt(connections: Connections, arguments: Sequence[str], *, quiet: bool =
         failures=tuple(node for node in nodes if node.status in FAILED),
         warnings=tuple(node for node in nodes if node.status == "warn"),
     )
+
+
+def _invoke(
+    connections: Connections, arguments: Sequence[str], *, quiet: bool = True, folder: str = "target"
+) -> tuple[Any, Path]:
+    """dbt's results, None where the command has none, and its log. A target of its own keeps its own parsed project."""
+    home = data_folder()
+    _prepare(home)
+    command = [
+        *arguments,
+        "--project-dir", str(PROJECT),
+        "--profiles-dir", str(home),
+        "--target-path", str(home / folder),
+        "--log-path", str(home / "logs"),
+        "--log-level-file", "info",
+    ]  # fmt: skip
+    with _environment(connections.transformer):
+        from dbt.cli.main import dbtRunner
+
+        global_options = ["--no-use-colors", *(["--quiet", "--log-level", "none"] if quiet else [])]
+        outcome = dbtRunner().invoke([*global_options, *command])
+    log_path = home / "logs" / "dbt.log"
+    results = getattr(outcome.result, "results", None)
+    if outcome.exception is not None and results is None:
+        raise AegisError(
+            f"dbt could not run: {_short(str(outcome.exception))}", f"Details are in {log_path}."
+        ) from outcome.exception
+    return results, log_path
 
 
 def _node(result: Any) -> Node:

@@ -39,7 +39,7 @@ def optimize(
 
     day = parse_day(as_of, "--as-of") if as_of is not None else None
     database = open_database(say=note)
-    report = run_optimization(database, _tenant_ids(database, tenant), day)
+    report = run_optimization(database, tenant_ids(database, tenant), day)
     if not report.ok:
         raise typer.Exit(1)
     if report.runs:
@@ -58,7 +58,7 @@ def summary(
     from aegis.summary import read_summary
 
     database = open_database(say=note)
-    found = read_summary(database, _tenant_ids(database, tenant))
+    found = read_summary(database, tenant_ids(database, tenant))
     if html is not None:
         from aegis.summary_html import write_summary
 
@@ -139,7 +139,7 @@ def _deploy(database: Database) -> str:
     return "up to date" if not applied else f"{applied} migration{'s' if applied > 1 else ''} applied"
 
 
-def _tenant_ids(database: Database, tenant: str | None) -> list[str] | None:
+def tenant_ids(database: Database, tenant: str | None) -> list[str] | None:
     if tenant is None:
         return None
     from aegis.tenants import resolve_tenant

@@ -13,7 +13,7 @@ import aegis
 from aegis.cli.frame import guarded
 from aegis.settings import Settings, load_env_file, project_root
 
-MODULES = ("server", "schema", "tenants", "connect", "imports", "sync", "daily", "decisions", "demo")
+MODULES = ("server", "schema", "tenants", "connect", "imports", "sync", "daily", "backtest", "decisions", "demo")
 
 
 def _print_version(wanted: bool) -> None:

@@ -3,9 +3,10 @@
     pre_hook='{{ plan_for_statistics() }}',
     indexes=[{'columns': ['tenant_id', 'platform', 'platform_id', 'chain', 'day']}],
     post_hook='analyze {{ this }}',
+    meta={'replay_keeps': {'days': 68, 'setting': 'judged_from', 'back': 0}},
 ) }}
 
--- What each day was expected to be from the days before it, and how far it was off. 62 days: the 34 that evidence is
+-- What each day was expected to be from the days before it, and how far it was off. 68 days: the 40 that evidence is
 -- summed over and the 28 before them, whose residuals say how far this campaign usually is off.
 with
 
@@ -16,32 +17,40 @@ series as (
             lag(is_zero) over (partition by tenant_id, platform, platform_id, chain order by day), false
         ) as begins_zero
     from {{ ref('int_anomalies__series') }}
+    where {{ judged_from('day', back=57) }}
+),
+
+packed as (                 -- all days of a chain once, to be cut from: an array for each frame took ten times as long
+    select
+        tenant_id,
+        platform,
+        platform_id,
+        chain,
+        array_agg(case when is_base and not is_dropped then v end order by day) as kept_v,
+        array_agg(case when is_base then v end order by day) as all_v,
+        array_agg(b order by day) as all_b,
+        array_agg(case when is_base and not is_dropped then y end order by day) as kept_y,
+        array_agg(case when is_base and not is_dropped then x end order by day) as kept_x,
+        array_agg(case when is_base then y end order by day) as all_y,
+        array_agg(case when is_base then x end order by day) as all_x,
+        array_agg(weekday_factor order by day) as factors
+    from series
+    group by tenant_id, platform, platform_id, chain
 ),
 
 windows as (
     select
         s.*,
+        row_number() over (partition by s.tenant_id, s.platform, s.platform_id, s.chain order by s.day)::integer as place,
         count(case when s.is_base then 1 end) over before_28 as n_base,
         count(case when s.is_base and not s.is_dropped then 1 end) over before_28 as n_kept,
-        array_agg(case when s.is_base and not s.is_dropped then s.v end) over before_28 as kept_v,
-        array_agg(case when s.is_base then s.v end) over before_28 as all_v,
-        array_agg(s.b) over before_28 as before_b,
         -- Counts leave a gap of two days: it keeps a running incident out of its own baseline.
         count(case when s.is_base and not s.is_dropped then 1 end) over before_28_gap as n_kept_gap,
-        array_agg(case when s.is_base and not s.is_dropped then s.y end) over before_28_gap as kept_y,
-        array_agg(case when s.is_base and not s.is_dropped then s.x end) over before_28_gap as kept_x,
-        array_agg(case when s.is_base then s.y end) over before_28_gap as all_y,
-        array_agg(case when s.is_base then s.x end) over before_28_gap as all_x,
         sum(case when s.is_base and not s.is_dropped then s.y end) over before_28 as sum_y,
         sum(case when s.is_base and not s.is_dropped then s.x end) over before_28 as sum_x,
         count(case when s.is_zero then 1 end) over before_56 as zero_days,
         count(case when s.begins_zero then 1 end) over before_56 as zero_spells,
-        count(case when not s.is_paused and not s.is_missing then 1 end) over before_56 as enabled_days,
-        -- A weekday residual looks three days ahead, so the newest that was known the day before is four days old.
-        array_agg(s.weekday_factor) over (
-            partition by s.tenant_id, s.platform, s.platform_id, s.chain order by s.day
-            rows between 10 preceding and 4 preceding
-        ) as factors
+        count(case when not s.is_paused and not s.is_missing then 1 end) over before_56 as enabled_days
     from series as s
     window
         before_28 as (
@@ -56,6 +65,31 @@ windows as (
             partition by s.tenant_id, s.platform, s.platform_id, s.chain order by s.day
             rows between 56 preceding and 1 preceding
         )
+),
+
+cut as (
+    select
+        w.*,
+        p.all_v[w.place - 28:w.place - 1] as before_v,
+        p.all_b[w.place - 28:w.place - 1] as before_b,
+        -- A weekday residual looks three days ahead, so the newest that was known the day before is four days old.
+        p.factors[w.place - 10:w.place - 4] as factors,
+        case
+            when w.n_kept >= 10 then p.kept_v[w.place - 28:w.place - 1] else p.all_v[w.place - 28:w.place - 1]
+        end as window_v,
+        case
+            when w.n_kept_gap >= 10 then p.kept_y[w.place - 28:w.place - 3] else p.all_y[w.place - 28:w.place - 3]
+        end as window_y,
+        case
+            when w.n_kept_gap >= 10 then p.kept_x[w.place - 28:w.place - 3] else p.all_x[w.place - 28:w.place - 3]
+        end as window_x
+    from windows as w
+    inner join packed as p
+        on
+            w.tenant_id = p.tenant_id and w.platform = p.platform and w.platform_id = p.platform_id
+            and w.chain = p.chain
+    where w.day > w.as_of - 68 and {{ judged_from('w.day') }}
+    offset 0        -- noqa: AM09 (or each element of a window would cut the window anew)
 ),
 
 judged as (
@@ -87,21 +121,20 @@ judged as (
         w.enabled_days,
         w.before_b,
         case when cardinality(w.factors) = 7 then w.factors end as factors,
-        case when w.n_kept >= 10 then w.kept_v else w.all_v end as window_v,
-        case when w.n_kept_gap >= 10 then w.kept_y else w.all_y end as window_y,
-        case when w.n_kept_gap >= 10 then w.kept_x else w.all_x end as window_x,
+        w.window_v,
+        w.window_y,
+        w.window_x,
         w.is_tested and w.n_base >= 10 as is_tested,
         -- Spend of a campaign that lives at its budget follows the budget.
         w.chain = 'spend' and w.b is not null and coalesce(limited.n >= 10 and limited.ratio >= ln(0.85), false)
             as is_limited
-    from windows as w
+    from cut as w
     left join lateral (
         select
             count(u.v - u.b) as n,
             percentile_cont(0.5) within group (order by u.v - u.b) as ratio
-        from unnest(w.all_v, w.before_b) as u (v, b)
+        from unnest(w.before_v, w.before_b) as u (v, b)
     ) as limited on w.chain = 'spend' and w.n_base >= 10
-    where w.day > w.as_of - 62
 ),
 
 levels as (

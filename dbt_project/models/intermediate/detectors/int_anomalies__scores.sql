@@ -3,6 +3,7 @@
     pre_hook='{{ plan_for_statistics() }}',
     indexes=[{'columns': ['tenant_id', 'test', 'score']}],
     post_hook='analyze {{ this }}',
+    meta={'replay_keeps': {'days': 28, 'setting': 'priced_from', 'back': 0}},
 ) }}
 
 {%- set windows = [1, 2, 3, 4, 5, 7] %}
@@ -21,7 +22,7 @@ entity_days as (
 ),
 
 effects as (
-    select *
+    select e.*, ln(e.m)::float8 as ln_m
     from (
         values
         ('spend_up', 'spend', 1.5, 3), ('spend_up', 'spend', 2, 3), ('spend_up', 'spend', 3, 3),
@@ -42,6 +43,7 @@ remembered as (
         coalesce(lag(t.memory, {{ lag }}) over days, t.memory, 0) as memory_{{ lag }}{{ ',' if not loop.last }}
         {%- endfor %}
     from tests as t
+    where {{ judged_from('t.day', back=12, setting='priced_from') }}
     window days as (partition by t.tenant_id, t.platform, t.level, t.platform_id, t.chain order by t.day)
 ),
 
@@ -50,6 +52,7 @@ effect_days as (
         t.*,
         e.test,
         e.m,
+        e.ln_m,
         e.longest,
         1 / t.phi as shape,
         case when t.is_count then 1 / nullif(t.expected_y, 0) + t.phi else t.variance end as day_variance,
@@ -61,6 +64,7 @@ effect_days as (
         {%- endfor %}
     from remembered as t
     inner join effects as e on t.chain = e.chain
+    where {{ judged_from('t.day', back=6, setting='priced_from') }}
 ),
 
 ratios as materialized (   -- or each of the sums below would take the logarithms again
@@ -81,13 +85,13 @@ ratios as materialized (   -- or each of the sums below would take the logarithm
             when d.is_zero then case when d.test = 'spend_down' then coalesce(d.zero_llr, 0) else 0 end
             when d.is_count
                 then
-                    d.y * ln(d.m)
+                    d.y * d.ln_m
                     + (d.y + d.shape) * ln(
                         (d.shape + d.expected_y * exp(d.memory_of_{{ lag }} - d.own_memory))
                         / (d.shape + d.m * d.expected_y * exp(d.memory_of_{{ lag }} - d.own_memory))
                     )
             else
-                (2 * (d.residual + d.own_memory - d.memory_of_{{ lag }}) * ln(d.m) - ln(d.m) ^ 2)
+                (2 * (d.residual + d.own_memory - d.memory_of_{{ lag }}) * d.ln_m - d.ln_m ^ 2)
                 / (2 * d.variance)
                 / (1 + 0.15 * abs(d.residual + d.own_memory - d.memory_of_{{ lag }}) / sqrt(d.variance))
         end as llr_{{ lag }}{{ ',' if not loop.last }}
@@ -242,7 +246,7 @@ measured as (
             t.tenant_id = account.tenant_id and t.platform = account.platform
             and t.account_id = account.account_id and t.day = account.day
     left join usual_tenant_spend as tenant on t.tenant_id = tenant.tenant_id and t.day = tenant.day
-    where t.is_tested and t.day > t.as_of - 28
+    where t.is_tested and t.day > t.as_of - 28 and {{ judged_from('t.day', setting='priced_from') }}
 ),
 
 priced as (

@@ -3,6 +3,7 @@
     pre_hook='{{ plan_for_statistics() }}',
     indexes=[{'columns': ['tenant_id', 'platform', 'platform_id', 'chain', 'day']}],
     post_hook='analyze {{ this }}',
+    meta={'replay_keeps': {'days': 132, 'setting': 'judged_from', 'back': 3}},
 ) }}
 
 -- One chain is one conditional quantity, so that one cause raises one alarm: spend; clicks given impressions (ctr);
@@ -16,7 +17,8 @@ campaign_days as (
         d.delivery = 'delivered' and d.impressions > 0 as is_delivered,
         coalesce(d.maturity, 1) as known_share
     from {{ ref('int_metrics__entity_days') }} as d
-    where d.level = 'campaign' and d.day > d.as_of - 121
+    -- The oldest residual, 67 days back, rests on weekday factors 10 days older, each of 8 weeks and 3 days.
+    where d.level = 'campaign' and d.day > d.as_of - 132
 ),
 
 campaigns as (              -- delivered late enough to be judged or to be the company others are compared with
@@ -30,7 +32,7 @@ campaigns as (              -- delivered late enough to be judged or to be the c
         min(day) as first_day
     from campaign_days
     group by tenant_id, platform, platform_id
-    having bool_or(is_delivered and day > as_of - 62)
+    having bool_or(is_delivered and day > as_of - 68)
 ),
 
 spine as (                  -- every day, so that a frame of rows is a frame of days
@@ -39,6 +41,7 @@ spine as (                  -- every day, so that a frame of rows is a frame of 
         g.day::date as day
     from campaigns as c
     cross join lateral generate_series(c.first_day, c.as_of, interval '1 day') as g (day)
+    where {{ judged_from('g.day', back=55) }}
 ),
 
 chain_days as (
@@ -99,17 +102,20 @@ chain_days as (
 framed as (
     select
         c.*,
-        array_agg(case when c.is_base then c.v end) over before_28 as before_v,
+        row_number() over (
+            partition by c.tenant_id, c.platform, c.platform_id, c.chain order by c.day
+        )::integer as place,
+        -- all values once, to be cut from: an array for each frame took ten times as long
+        array_agg(case when c.is_base then c.v end) over (
+            partition by c.tenant_id, c.platform, c.platform_id, c.chain order by c.day
+            rows between unbounded preceding and unbounded following
+        ) as base_v,
         case
             when c.is_base and c.chain <> 'aov' and count(case when c.is_base then c.v end) over week >= 6
                 then c.v - avg(case when c.is_base then c.v end) over week
         end as weekday_residual
     from chain_days as c
     window
-        before_28 as (
-            partition by c.tenant_id, c.platform, c.platform_id, c.chain order by c.day
-            rows between 28 preceding and 1 preceding
-        ),
         week as (
             partition by c.tenant_id, c.platform, c.platform_id, c.chain order by c.day
             rows between 3 preceding and 3 following
@@ -118,7 +124,25 @@ framed as (
 
 first_pass as (             -- odd days by a plain median and quartile spread of the 28 days before, the same in every replay
     select
-        f.*,
+        f.tenant_id,
+        f.platform,
+        f.platform_id,
+        f.account_id,
+        f.currency,
+        f.as_of,
+        f.day,
+        f.chain,
+        f.is_count,
+        f.y,
+        f.x,
+        f.b,
+        f.v,
+        f.is_tested,
+        f.is_base,
+        f.is_missing,
+        f.is_paused,
+        f.is_zero,
+        f.weekday_residual,
         coalesce(
             f.is_base and q.n >= 10
             and abs(f.v - q.quartiles[2]) > 4 * greatest((q.quartiles[3] - q.quartiles[1]) / 1.349, 0.02)
@@ -133,8 +157,8 @@ first_pass as (             -- odd days by a plain median and quartile spread of
         select
             count(u.v) as n,
             percentile_cont(array[0.25, 0.5, 0.75]) within group (order by u.v) as quartiles
-        from unnest(f.before_v) as u (v)
-    ) as q on f.is_base and f.day > f.as_of - 91
+        from unnest(f.base_v[f.place - 28:f.place - 1]) as u (v)
+    ) as q on f.is_base and f.day > f.as_of - 104 and {{ judged_from('f.day', back=9) }}
 ),
 
 shifts as (                 -- six odd days within seven are a new level, no longer odd
@@ -151,7 +175,7 @@ shifts as (                 -- six odd days within seven are a new level, no lon
         ) as same_weekdays,
         avg(case when p.is_base then p.y end) over (
             partition by p.tenant_id, p.platform, p.platform_id, p.chain order by p.day
-            rows between 55 preceding and current row
+            rows between 51 preceding and current row
         ) as usual_count
     from first_pass as p
 ),
@@ -170,7 +194,8 @@ own_weekdays as (
             count(u.r) as n,
             percentile_cont(0.5) within group (order by u.r) as factor
         from unnest(s.same_weekdays) as u (r)
-    ) as o on s.chain <> 'aov' and s.day > s.as_of - 73
+    ) as o on s.chain <> 'aov' and s.day > s.as_of - 79
+    where {{ judged_from('s.day', back=3) }}
 ),
 
 pooled_weekdays as (

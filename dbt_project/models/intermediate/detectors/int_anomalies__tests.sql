@@ -3,6 +3,7 @@
     pre_hook='{{ plan_for_statistics() }}',
     indexes=[{'columns': ['tenant_id', 'platform', 'platform_id', 'chain', 'day']}],
     post_hook='analyze {{ this }}',
+    meta={'replay_keeps': {'days': 40, 'setting': 'judged_from', 'back': 0}},
 ) }}
 
 -- One line per campaign (or tenant), chain and day: the residual and its predictive variance, or the count and its
@@ -17,14 +18,26 @@ entity_days as (
     select * from {{ ref('int_metrics__entity_days') }}
 ),
 
+packed as (                 -- all days of a chain once, to be cut from
+    select
+        tenant_id,
+        platform,
+        platform_id,
+        chain,
+        array_agg(case when is_tested then residual end order by day) as residuals,
+        array_agg(case when is_base and not is_dropped then abs(residual) end order by day) as off_by,
+        array_agg(case when is_base and not is_dropped then x end order by day) as off_at
+    from residuals
+    where {{ judged_from('day', back=28) }}
+    group by tenant_id, platform, platform_id, chain
+),
+
 memories as (
     select
         r.*,
-        array_agg(case when r.is_tested then r.residual end) over last_3 as last_residuals,
+        row_number() over (partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day)::integer as place,
         sum(case when r.is_tested then r.y end) over last_3 as last_y,
         sum(case when r.is_tested then r.expected_y end) over last_3 as last_expected_y,
-        array_agg(case when r.is_base and not r.is_dropped then abs(r.residual) end) over before_28 as off_by,
-        array_agg(case when r.is_base and not r.is_dropped then r.x end) over before_28 as off_at,
         sum(
             case
                 when r.is_count and r.is_base and r.expected_y > 0
@@ -36,14 +49,11 @@ memories as (
             case when r.is_count and r.is_base then least(r.expected_y, 1) * (r.expected_y / (1 + r.expected_y)) ^ 2 end
         ) over before_28_gap as information
     from residuals as r
+    where {{ judged_from('r.day', back=28) }}
     window
         last_3 as (
             partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day
             rows between 3 preceding and 1 preceding
-        ),
-        before_28 as (
-            partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day
-            rows between 28 preceding and 1 preceding
         ),
         before_28_gap as (
             partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day
@@ -63,19 +73,24 @@ spreads as (
         greatest(m.excess / nullif(m.squares, 0), 0) as own_phi,
         last.residual as last_residual
     from memories as m
+    inner join packed as p
+        on
+            m.tenant_id = p.tenant_id and m.platform = p.platform and m.platform_id = p.platform_id
+            and m.chain = p.chain
     left join lateral (
         select
             count(u.e) as n,
             percentile_cont(0.5) within group (order by u.e) as by_day,
             percentile_cont(0.5) within group (order by u.x * u.e ^ 2) as by_order,
             percentile_cont(0.5) within group (order by 1 / nullif(u.x, 0)) as counting
-        from unnest(m.off_by, m.off_at) as u (e, x)
+        from unnest(p.off_by[m.place - 28:m.place - 1], p.off_at[m.place - 28:m.place - 1]) as u (e, x)
         where u.e is not null
     ) as off on not m.is_count
     left join lateral (
-        select percentile_cont(0.5) within group (order by u.e) as residual from unnest(m.last_residuals) as u (e)
+        select percentile_cont(0.5) within group (order by u.e) as residual
+        from unnest(p.residuals[m.place - 3:m.place - 1]) as u (e)
     ) as last on not m.is_count
-    where m.day > m.as_of - 34
+    where m.day > m.as_of - 40 and {{ judged_from('m.day') }}
 ),
 
 pools as (
@@ -101,7 +116,9 @@ size_classes as (           -- the chance that an enabled campaign of this size 
         on
             spend.tenant_id = ctr.tenant_id and spend.platform = ctr.platform
             and spend.platform_id = ctr.platform_id and spend.day = ctr.day
-    where spend.chain = 'spend' and ctr.chain = 'ctr' and ctr.sum_x > 0 and ctr.n_kept > 0
+    where
+        spend.chain = 'spend' and ctr.chain = 'ctr' and ctr.sum_x > 0 and ctr.n_kept > 0
+        and spend.day > spend.as_of - 40 and {{ judged_from('spend.day') }}
     group by spend.tenant_id, spend.day, floor(log((ctr.sum_x / nullif(ctr.n_kept, 0))::numeric))
 ),
 
@@ -212,8 +229,8 @@ movement_spreads as (
             percentile_cont(0.5) within group (order by b.movement) filter (where b.day >= m.day - 3) as last_movement
         from movements as b
         where b.tenant_id = m.tenant_id and b.chain = m.chain and b.day < m.day and b.day >= m.day - 28
-    ) as usual on m.day > m.as_of - 34
-    where m.day > m.as_of - 34
+    ) as usual on m.day > m.as_of - 40
+    where m.day > m.as_of - 40 and {{ judged_from('m.day') }}
 ),
 
 tenant_facts as (
@@ -229,7 +246,7 @@ tenant_facts as (
         on
             r.tenant_id = d.tenant_id and r.platform = d.platform and d.level = 'campaign'
             and r.platform_id = d.platform_id and r.day = d.day
-    where r.is_tested and r.day > r.as_of - 34
+    where r.is_tested and r.day > r.as_of - 40 and {{ judged_from('r.day') }}
     group by r.tenant_id, r.chain, r.day
 ),
 
