@@ -134,7 +134,9 @@ judged as (
             count(u.v - u.b) as n,
             percentile_cont(0.5) within group (order by u.v - u.b) as ratio
         from unnest(w.before_v, w.before_b) as u (v, b)
-    ) as limited on w.chain = 'spend' and w.n_base >= 10
+        -- in here: as a condition of the join it is looked at after the work
+        where w.chain = 'spend' and w.n_base >= 10
+    ) as limited on true
 ),
 
 levels as (
@@ -152,7 +154,7 @@ levels as (
     -- The newest of the 7 factors is 4 days old; a window day d days back has the weekday of factor 7 - (d + 3) % 7.
     left join lateral (
         select
-            count(u.v) as n,
+            nullif(count(u.v), 0) as n,
             percentile_cont(0.5) within group (
                 order by
                     u.v
@@ -160,14 +162,15 @@ levels as (
                     - coalesce(j.factors[7 - (cardinality(j.window_v) - u.i + 4)::integer % 7], 0)
             ) as level
         from unnest(j.window_v, j.before_b) with ordinality as u (v, b, i)
-        where u.v is not null
-    ) as continuous on not j.is_count and j.n_base >= 10
+        where u.v is not null and not j.is_count and j.n_base >= 10
+    ) as continuous on true
     left join lateral (
         select
             sum(u.y) as sum_y,
             sum(u.x * exp(coalesce(j.factors[7 - (cardinality(j.window_y) - u.i + 6)::integer % 7], 0))) as exposure
         from unnest(j.window_y, j.window_x) with ordinality as u (y, x, i)
-    ) as counted on j.is_count and j.n_base >= 10
+        where j.is_count and j.n_base >= 10
+    ) as counted on true
 ),
 
 expected as (

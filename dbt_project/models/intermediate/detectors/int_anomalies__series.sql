@@ -158,7 +158,9 @@ first_pass as (             -- odd days by a plain median and quartile spread of
             count(u.v) as n,
             percentile_cont(array[0.25, 0.5, 0.75]) within group (order by u.v) as quartiles
         from unnest(f.base_v[f.place - 28:f.place - 1]) as u (v)
-    ) as q on f.is_base and f.day > f.as_of - 104 and {{ judged_from('f.day', back=9) }}
+        -- in here: as a condition of the join it is looked at after the work
+        where f.is_base and f.day > f.as_of - 104 and {{ judged_from('f.day', back=9) }}
+    ) as q on true
 ),
 
 shifts as (                 -- six odd days within seven are a new level, no longer odd
@@ -194,7 +196,8 @@ own_weekdays as (
             count(u.r) as n,
             percentile_cont(0.5) within group (order by u.r) as factor
         from unnest(s.same_weekdays) as u (r)
-    ) as o on s.chain <> 'aov' and s.day > s.as_of - 79
+        where s.chain <> 'aov' and s.day > s.as_of - 79
+    ) as o on true
     where {{ judged_from('s.day', back=3) }}
 ),
 

@@ -84,12 +84,13 @@ spreads as (
             percentile_cont(0.5) within group (order by u.x * u.e ^ 2) as by_order,
             percentile_cont(0.5) within group (order by 1 / nullif(u.x, 0)) as counting
         from unnest(p.off_by[m.place - 28:m.place - 1], p.off_at[m.place - 28:m.place - 1]) as u (e, x)
-        where u.e is not null
-    ) as off on not m.is_count
+        where u.e is not null and not m.is_count
+    ) as off on true
     left join lateral (
         select percentile_cont(0.5) within group (order by u.e) as residual
         from unnest(p.residuals[m.place - 3:m.place - 1]) as u (e)
-    ) as last on not m.is_count
+        where not m.is_count
+    ) as last on true
     where m.day > m.as_of - 40 and {{ judged_from('m.day') }}
 ),
 
