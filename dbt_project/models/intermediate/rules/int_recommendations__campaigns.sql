@@ -71,17 +71,44 @@ sums as (
         sum(case when d.day > w.window_end - 30 then d.spend * d.known_share end) as mature_spend,
         count(case when d.day > w.window_end - 30 then 1 end) as n_days,
         sum(d.conversions) as n_60,
-        sum(d.conversion_value) as value_60,
-        regr_count(ln((d.conversions / d.known_share + 0.5)::float8), ln(nullif(d.spend, 0)::float8)) as slope_days,
-        regr_slope(ln((d.conversions / d.known_share + 0.5)::float8), ln(nullif(d.spend, 0)::float8)) as slope,
-        regr_sxx(ln((d.conversions / d.known_share + 0.5)::float8), ln(nullif(d.spend, 0)::float8)) as sxx,
-        regr_syy(ln((d.conversions / d.known_share + 0.5)::float8), ln(nullif(d.spend, 0)::float8)) as syy,
-        regr_sxy(ln((d.conversions / d.known_share + 0.5)::float8), ln(nullif(d.spend, 0)::float8)) as sxy
+        sum(d.conversion_value) as value_60
     from windows as w
     inner join days as d
         on w.tenant_id = d.tenant_id and w.platform = d.platform and w.campaign_id = d.campaign_id
     where d.is_usable and d.day <= w.window_end and d.day > w.window_end - 60
     group by w.tenant_id, w.platform, w.campaign_id
+),
+
+weeks as (                  -- whole weeks: weekdays that sell badly say nothing about what more money brings
+    select
+        w.tenant_id,
+        w.platform,
+        w.campaign_id,
+        ln(nullif(avg(d.spend), 0)::float8) as x,
+        ln(((sum(d.conversions / d.known_share) + 0.5) / count(*))::float8) as y,
+        sum(d.conversions) as n
+    from windows as w
+    inner join days as d
+        on w.tenant_id = d.tenant_id and w.platform = d.platform and w.campaign_id = d.campaign_id
+    where d.is_usable and d.day <= w.window_end and d.day > w.window_end - 84
+    group by w.tenant_id, w.platform, w.campaign_id, (w.window_end - d.day) / 7
+    having count(*) >= 5
+),
+
+slopes as (
+    select
+        tenant_id,
+        platform,
+        campaign_id,
+        regr_slope(y, x) as slope,
+        -- Counting noise at least: a few weeks may lie on a line by luck.
+        greatest(
+            (regr_syy(y, x) - regr_sxy(y, x) ^ 2 / nullif(regr_sxx(y, x), 0)) / nullif(regr_count(y, x) - 2, 0),
+            1 / (avg(n) + 1)
+        ) / nullif(regr_sxx(y, x), 0) as slope_variance
+    from weeks
+    group by tenant_id, platform, campaign_id
+    having regr_count(y, x) >= 6
 ),
 
 recent as (                 -- pace: outages and immature days spend like others
@@ -260,7 +287,7 @@ seasons as (                -- what moved the whole tenant's return is no campai
         tenant_id,
         percentile_cont(0.5) within group (
             order by ln(((n_now / spend_now) / (n_before / spend_before))::float8)
-        ) * count(*) / (count(*) + 4) as movement
+        ) * count(*) / (count(*) + 2) as movement
     from returns
     where n_now >= 8 and n_before >= 8 and spend_now > 0 and spend_before > 0
     group by tenant_id
@@ -281,12 +308,8 @@ evidence as (
         case when w.target_metric = 'roas' then case when o.n_days >= 5 then o.cv2 else 0.5 end else 0 end as cv2,
         r.daily_spend,
         r.budget_use,
-        s.slope_days,
-        case when s.slope_days >= 14 and s.sxx > 0 then s.slope end as own_slope,
-        case
-            when s.slope_days >= 14 and s.sxx > 0
-                then greatest((s.syy - s.sxy ^ 2 / s.sxx) / (s.slope_days - 2), 0.000001) / s.sxx
-        end as slope_variance,
+        slopes.slope as own_slope,
+        slopes.slope_variance,
         x.daily_spend as account_daily_spend,
         t.spend_30 as tenant_spend_30,
         c.last_change,
@@ -306,6 +329,10 @@ evidence as (
     from windows as w
     left join sums as s
         on w.tenant_id = s.tenant_id and w.platform = s.platform and w.campaign_id = s.campaign_id
+    left join slopes
+        on
+            w.tenant_id = slopes.tenant_id and w.platform = slopes.platform
+            and w.campaign_id = slopes.campaign_id
     left join recent as r
         on w.tenant_id = r.tenant_id and w.platform = r.platform and w.campaign_id = r.campaign_id
     left join order_spreads as o
@@ -334,7 +361,8 @@ called_for as (
             when 'cpa' then e.mature_spend / nullif(e.target, 0)
             else e.mature_spend * e.target / nullif(e.order_value, 0)
         end as at,
-        coalesce(1 / e.slope_variance, 0) / (coalesce(1 / e.slope_variance, 0) + 1 / 0.0225) as slope_weight
+        -- How a campaign answers to money is 0.85 give or take 0.3 before its own weeks speak: some are saturated.
+        coalesce(1 / e.slope_variance, 0) / (coalesce(1 / e.slope_variance, 0) + 1 / 0.09) as slope_weight
     from evidence as e
 ),
 
