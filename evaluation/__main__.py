@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from evaluation import naive
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed in seeds:
             print(f"{seed}: {write_world(make_world(seed), options.write_worlds / str(seed))['ads'].parent}")
         return 0
+    if options.flat:
+        return _flat(seeds[0], options.flat)
     aegis, thirty, z = Contender("Aegis"), Contender("±30 % against 7 days"), Contender("z-score of 14 days")
     week = Contender("ROAS of a week")
     for world, alarms, advice in replay([make_world(seed) for seed in seeds], _say):
@@ -71,9 +74,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, action="append", help="this world instead; may be repeated")
     parser.add_argument("--document", action="store_true", help="write the tables into docs/evaluation.md")
     parser.add_argument(
+        "--flat", type=int, metavar="CAMPAIGNS", help="instead: false alarms where nothing happens at all"
+    )
+    parser.add_argument(
         "--write-worlds", type=Path, metavar="DIR", help="write the worlds' files and truth there, and stop"
     )
     return parser
+
+
+def _flat(seed: int, campaigns: int) -> int:
+    """Noise, drifts and weekdays only: every alarm of the last four weeks is false."""
+    world = make_world(seed, campaigns, quiet=True)
+    world.truth.first_scored = world.truth.last_scored - timedelta(days=27)
+    world.truth.active_days = 28 * len(world.campaigns)
+    for _, alarms, _ in replay([world], _say):
+        score = score_alarms(world.truth, alarms)
+        print(
+            f"{len(world.campaigns)} campaigns where nothing happens, 28 days judged: {score.total.false} alarms, "
+            f"{score.false_alarms_a_month:.4f} a campaign-month"
+        )
+    return 0
 
 
 def _say(text: str) -> None:

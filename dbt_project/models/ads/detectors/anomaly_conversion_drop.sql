@@ -5,6 +5,7 @@ thresholds as (
         configured.tenant_id,
         configured.platform,
         {{ threshold('anomaly_conversion_drop', 'floor', 7.0) }} as floor,
+        {{ threshold('anomaly_conversion_drop', 'member_floor', 2.0) }} as member_floor,
         {{ threshold('anomaly_conversion_drop', 'outage_share', 0.15) }} as outage_share
     from {{ ref('int_anomalies__configured') }} as configured
 ),
@@ -20,7 +21,13 @@ flagged as (                -- "almost none arrive" explains the days better tha
         s.observed_sum <= t.outage_share * s.expected_sum as is_tracking_outage
     from scores as s
     inner join thresholds as t on s.tenant_id = t.tenant_id and s.platform = t.platform
-    where s.score >= greatest(t.floor, s.bar) and s.score > s.cvr_score
+    where
+        s.score > s.cvr_score
+        and (
+            s.score >= greatest(t.floor, s.bar)
+            -- Where tracking is lost in the whole account, less evidence of its own makes a campaign part of it.
+            or (s.level = 'campaign' and s.account_outage_score >= t.floor and s.score >= t.member_floor)
+        )
 ),
 
 final as (

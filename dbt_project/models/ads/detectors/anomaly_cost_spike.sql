@@ -24,7 +24,7 @@ flagged as (
             -- Fewer clicks for the same impressions make each dearer: that is the CTR's incident.
             (s.test = 'cpc' and coalesce(s.ctr_score, 0) <= t.ctr_share * s.score)
             -- Almost no conversions at all is a conversion drop.
-            or (s.test = 'cvr' and s.score >= coalesce(s.outage_score, 0))
+            or (s.test = 'cvr' and s.level <> 'account' and s.score >= coalesce(s.outage_score, 0))
         )
 ),
 

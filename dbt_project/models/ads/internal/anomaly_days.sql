@@ -105,7 +105,16 @@ accounts as (               -- tracking lost in several campaigns at once; deliv
 final as (
     select * from retyped
     union all
-    select * from accounts
+    select a.*
+    from accounts as a
+    where not exists (      -- the account's own evidence, where there is some, before the sum of its campaigns'
+        select
+        from retyped as r
+        where
+            r.tenant_id = a.tenant_id and r.platform = a.platform and r.level = a.level
+            and r.platform_id = a.platform_id and r.anomaly_type = a.anomaly_type and r.metric = a.metric
+            and r.day = a.day
+    )
 )
 
 select * from final

@@ -7,6 +7,7 @@ thresholds as (
         {{ threshold('rec_increase_budget', 'min_conversions', 20) }} as min_conversions,
         {{ threshold('rec_increase_budget', 'min_ratio', 1.3) }} as min_ratio,
         {{ threshold('rec_increase_budget', 'min_ratio_low', 1.15) }} as min_ratio_low,
+        {{ threshold('rec_increase_budget', 'min_ratio_60', 1.2) }} as min_ratio_60,
         {{ threshold('rec_increase_budget', 'min_marginal_ratio', 1.1) }} as min_marginal_ratio,
         {{ threshold('rec_increase_budget', 'min_budget_use', 0.8) }} as min_budget_use,
         {{ threshold('rec_adjust_bid', 'step_up', 0.1) }} as step_up,
@@ -31,6 +32,7 @@ judged as (
         c.n >= t.min_conversions
         and c.ratio / greatest(c.season_ratio, 1) > t.min_ratio
         and c.ratio_low / greatest(c.season_ratio, 1) > t.min_ratio_low
+        and coalesce(c.ratio_60, c.ratio) > t.min_ratio_60
         and c.ratio / greatest(c.season_ratio, 1) * c.marginal_slope >= t.min_marginal_ratio
         and c.budget_use < t.min_budget_use as is_held_back,
         -- Its clicks became dearer than the platform's, without the ads having lost their appeal.

@@ -6,6 +6,7 @@ thresholds as (
         configured.platform,
         {{ threshold('rec_decrease_budget', 'min_called_for', 10) }} as min_called_for,
         {{ threshold('rec_decrease_budget', 'max_ratio_high', 0.85) }} as max_ratio_high,
+        {{ threshold('rec_decrease_budget', 'max_ratio_60', 0.95) }} as max_ratio_60,
         {{ threshold('rec_pause_campaign', 'max_ratio', 0.38) }} as pause_ratio,
         least({{ threshold('rec_decrease_budget', 'step', 0.2) }}, 0.5) as step
     from {{ ref('int_config__effective') }} as configured
@@ -27,6 +28,8 @@ losers as (
         and c.at >= t.min_called_for
         and c.ratio_high / least(c.season_ratio, 1) < t.max_ratio_high
         and c.ratio >= t.pause_ratio
+        -- One bad month may be bad luck.
+        and coalesce(c.ratio_60, c.ratio) < t.max_ratio_60
         and coalesce(c.daily_budget, c.daily_spend) > 0
 ),
 

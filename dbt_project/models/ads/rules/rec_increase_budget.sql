@@ -9,6 +9,7 @@ thresholds as (
         {{ threshold('rec_increase_budget', 'min_conversions', 20) }} as min_conversions,
         {{ threshold('rec_increase_budget', 'min_ratio', 1.3) }} as min_ratio,
         {{ threshold('rec_increase_budget', 'min_ratio_low', 1.15) }} as min_ratio_low,
+        {{ threshold('rec_increase_budget', 'min_ratio_60', 1.2) }} as min_ratio_60,
         {{ threshold('rec_increase_budget', 'min_marginal_ratio', 1.1) }} as min_marginal_ratio,
         {{ threshold('rec_increase_budget', 'min_budget_use', 0.8) }} as min_budget_use,
         least({{ threshold('rec_increase_budget', 'step', 0.2) }}, 0.3) as step,
@@ -41,6 +42,8 @@ winners as (
         and c.n >= t.min_conversions
         and c.ratio / greatest(c.season_ratio, 1) > t.min_ratio
         and c.ratio_low / greatest(c.season_ratio, 1) > t.min_ratio_low
+        -- One good month may be luck: two of them rarely are.
+        and coalesce(c.ratio_60, c.ratio) > t.min_ratio_60
         and c.budget_use >= t.min_budget_use
 ),
 

@@ -295,6 +295,9 @@ final as (
         max(case when p.test = 'ctr' then p.score end) over same_day as ctr_score,
         max(case when p.test = 'cvr' then p.score end) over same_day as cvr_score,
         max(case when p.test = 'outage' then p.score end) over same_day as outage_score,
+        max(case when p.test = 'outage' and p.level = 'account' then p.score end) over (
+            partition by p.tenant_id, p.platform, p.account_id, p.day
+        ) as account_outage_score,
         round(p.observed::numeric, 6) as observed_sum,
         round(p.expected::numeric, 6) as expected_sum,
         round((p.expected * case when p.is_count then greatest(1 - p.margin, 0) else exp(-p.margin) end)::numeric, 6)

@@ -209,6 +209,38 @@ campaign_tests as (
             and c.platform_id = aov.platform_id and c.day = aov.day
 ),
 
+account_tests as (          -- a pixel lost in an account of small campaigns shows in none of them alone
+    select
+        tenant_id,
+        platform,
+        account_id,
+        day,
+        min(as_of) as as_of,
+        min(currency) as currency,
+        sum(case when is_tested then y end) as y,
+        sum(case when is_tested then x end) as x,
+        -- Two campaigns at least, and none of them alone to blame.
+        count(case when is_tested and expected_y > 0 then 1 end) >= 2
+        and max(case when is_tested then greatest(expected_y - y, 0) end)
+        <= 0.7 * sum(case when is_tested then greatest(expected_y - y, 0) end) as is_tested,
+        sum(case when is_tested then phi * expected_y ^ 2 end)
+        / nullif(sum(case when is_tested then expected_y end) ^ 2, 0) + 0.01 as phi,
+        sum(case when is_tested then expected_y end) as expected_y,
+        ln(
+            nullif(sum(case when is_tested then expected_y end), 0)
+            / nullif(sum(case when is_tested then expected_y * exp(-memory) end), 0)
+        ) as memory,
+        sum(spend) as spend,
+        min(fx_rate) as fx_rate,
+        ln(
+            sum(case when is_tested then exp(aov_level) * expected_y end)
+            / nullif(sum(case when is_tested and aov_level is not null then expected_y end), 0)
+        ) as aov_level
+    from campaign_tests
+    where chain = 'cvr' and account_id is not null
+    group by tenant_id, platform, account_id, day
+),
+
 movements as (
     select distinct         -- the same for every campaign of the tenant
         tenant_id, chain, as_of, day, tenant_movement as movement, n_campaigns
@@ -257,6 +289,34 @@ final as (
         is_tested, is_zero, zero_llr, phi, residual, expected_v, variance, expected_y, memory, spend,
         fx_rate, aov_level
     from campaign_tests
+    union all
+    select
+        a.tenant_id,
+        a.platform,
+        a.account_id,
+        'account' as level,
+        a.account_id as platform_id,
+        'cvr' as chain,
+        true as is_count,
+        a.day,
+        a.as_of,
+        a.currency,
+        a.y,
+        a.x,
+        0 as movement,
+        coalesce(a.is_tested, false) as is_tested,
+        false as is_zero,
+        null as zero_llr,
+        a.phi,
+        null as residual,
+        null as expected_v,
+        null as variance,
+        a.expected_y,
+        a.memory,
+        a.spend,
+        a.fx_rate,
+        a.aov_level
+    from account_tests as a
     union all
     select
         m.tenant_id,

@@ -71,7 +71,8 @@ sums as (
         sum(case when d.day > w.window_end - 30 then d.spend * d.known_share end) as mature_spend,
         count(case when d.day > w.window_end - 30 then 1 end) as n_days,
         sum(d.conversions) as n_60,
-        sum(d.conversion_value) as value_60
+        sum(d.conversion_value) as value_60,
+        sum(d.spend * d.known_share) as mature_spend_60
     from windows as w
     inner join days as d
         on w.tenant_id = d.tenant_id and w.platform = d.platform and w.campaign_id = d.campaign_id
@@ -303,6 +304,8 @@ evidence as (
         coalesce(s.spend, 0) as spend,
         coalesce(s.mature_spend, 0) as mature_spend,
         coalesce(s.n_days, 0) as n_days,
+        coalesce(s.n_60, 0) as n_60,
+        coalesce(s.mature_spend_60, 0) as mature_spend_60,
         s.mature_spend / nullif(s.spend, 0) as mature_share,
         coalesce(case when s.value_60 > 0 then s.value_60 / nullif(s.n_60, 0) end, a.order_value) as order_value,
         case when w.target_metric = 'roas' then case when o.n_days >= 5 then o.cv2 else 0.5 end else 0 end as cv2,
@@ -361,6 +364,10 @@ called_for as (
             when 'cpa' then e.mature_spend / nullif(e.target, 0)
             else e.mature_spend * e.target / nullif(e.order_value, 0)
         end as at,
+        case e.target_metric
+            when 'cpa' then e.mature_spend_60 / nullif(e.target, 0)
+            else e.mature_spend_60 * e.target / nullif(e.order_value, 0)
+        end as at_60,
         -- How a campaign answers to money is 0.85 give or take 0.3 before its own weeks speak: some are saturated.
         coalesce(1 / e.slope_variance, 0) / (coalesce(1 / e.slope_variance, 0) + 1 / 0.09) as slope_weight
     from evidence as e
@@ -371,6 +378,7 @@ posterior as (
         c.*,
         ln((c.n / (1 + c.cv2) + 4)::float8 / (c.at / (1 + c.cv2) + 4)::float8) as theta,
         sqrt(1 / (c.n / (1 + c.cv2) + 4)::float8 + 0.0064) as se,
+        ln((c.n_60 / (1 + c.cv2) + 4)::float8 / (c.at_60 / (1 + c.cv2) + 4)::float8) as theta_60,
         least(greatest(
             c.slope_weight * coalesce(c.own_slope, 0) + (1 - c.slope_weight) * 0.85, 0.2
         ), 1.2) as marginal_slope
@@ -429,6 +437,7 @@ final as (
         round(exp(j.theta)::numeric, 6) as ratio,
         round(exp(j.lo)::numeric, 6) as ratio_low,
         round(exp(j.hi)::numeric, 6) as ratio_high,
+        round(exp(j.theta_60)::numeric, 6) as ratio_60,
         round(exp(j.season)::numeric, 6) as season_ratio,
         round(j.result, 6) as result,
         round(j.marginal_slope::numeric, 4) as marginal_slope,
@@ -502,6 +511,7 @@ final as (
             'cv2', round(j.cv2::numeric, 4),
             'budget_use', round(j.budget_use, 4),
             'season_ratio', round(exp(j.season)::numeric, 4),
+            'ratio_60_days', round(exp(j.theta_60)::numeric, 4),
             'daily_spend', round(j.daily_spend, 2)
         ) as evidence
     from judged as j

@@ -37,6 +37,14 @@ broken_accounts as (
     where level = 'campaign'
     group by tenant_id, platform, account_id, day
     having count(*) >= 2
+    union
+    select
+        tenant_id,
+        platform,
+        account_id,
+        day
+    from broken
+    where level = 'account'
 ),
 
 outages as (                -- a campaign's own, its account's, the tenant's; and the two days after
