@@ -36,8 +36,8 @@ memories as (
     select
         r.*,
         row_number() over (partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day)::integer as place,
-        sum(case when r.is_tested then r.y end) over last_3 as last_y,
-        sum(case when r.is_tested then r.expected_y end) over last_3 as last_expected_y,
+        sum(case when r.is_tested then r.y end) over last_7 as last_y,
+        sum(case when r.is_tested then r.expected_y end) over last_7 as last_expected_y,
         sum(
             case
                 when r.is_count and r.is_base and r.expected_y > 0
@@ -51,9 +51,9 @@ memories as (
     from residuals as r
     where {{ judged_from('r.day', back=28) }}
     window
-        last_3 as (
+        last_7 as (
             partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day
-            rows between 3 preceding and 1 preceding
+            rows between 7 preceding and 1 preceding
         ),
         before_28_gap as (
             partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day
@@ -157,8 +157,9 @@ remembered as (
         c.*,
         case
             when not c.is_count then 0.5 * least(greatest(coalesce(c.last_residual, 0), -0.6), 0.6)
+            -- A week, and most of it: ads that tire lose a little every day, and that is no incident.
             when c.last_expected_y > 0
-                then 0.5 * least(greatest(ln((c.last_y + 1 / c.phi) / (c.last_expected_y + 1 / c.phi)), -0.3), 0.3)
+                then 0.8 * least(greatest(ln((c.last_y + 1 / c.phi) / (c.last_expected_y + 1 / c.phi)), -0.6), 0.6)
             else 0
         end as memory
     from chances as c
