@@ -11,8 +11,12 @@ All of it is one repeatable-read transaction: the whole replay sees one state of
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -32,6 +36,7 @@ LISTS = ("anomalies", "optimization_recommendations")
 AS_OF = "int_run__as_of"
 KEEPS = "replay_keeps"
 BEGINNING = date(1900, 1, 1)
+MOST_SESSIONS = 2
 LOCK = "aegis backtest"
 LOCK_PATIENCE = "30min"
 
@@ -42,19 +47,24 @@ SETTINGS = (
     "set local enable_nestloop = off",
     "set local enable_mergejoin = off",
     "set local jit = off",
+    "set local lock_timeout = '60s'",
     "set local default_statistics_target = 10",  # only the numbers of rows decide these plans
 )
 
 
 @dataclass(frozen=True)
 class ReplayedTenant:
-    """A tenant's part: the days of the span on which it had figures; None where it had none."""
+    """A tenant's part: the days of the span on which it had figures; None where it had none.
+
+    `waiting` account-days are loaded but not in the history yet; `rows`, all that were loaded, say how much work it is.
+    """
 
     tenant_id: str
     name: str
     first_day: date | None = None
     last_day: date | None = None
     waiting: int = 0
+    rows: int = 1
 
     @property
     def days(self) -> int:
@@ -98,53 +108,95 @@ def replay(
     started = time.monotonic()
     progress("Reading the models")
     models = Plan(compile_models(connections, [f"+{name}" for name in LISTS], target="replay"))
-    with _session(connections) as session:
-        chosen = _tenants(session, tenants, first, last)
+    with contextlib.ExitStack() as sessions:
+        sessions.enter_context(_one_replay_at_a_time(connections))
+        leader = sessions.enter_context(_session(connections))
+        chosen = _tenants(leader, tenants, first, last)
         report = ReplayReport(chosen)
-        for name in ("runs", "anomalies", "recommendations"):
-            session.execute(
-                sql.SQL("delete from ads_internal.{} where tenant_id = any(%s::uuid[])").format(
-                    sql.Identifier(f"backtest_{name}")
-                ),
-                ([one.tenant_id for one in chosen],),
-            )
-        active = [one for one in chosen if one.days]
-        if active:
-            _replay_days(session, models, active, report, progress, day_done)
-        _remember(session, chosen, first, last)
+        _forget(leader, idle := [one for one in chosen if not one.days])
+        _remember(leader, idle, first, last)
+        groups = _groups([one for one in chosen if one.days])
+        snapshot = _value(leader, "select pg_export_snapshot()") if len(groups) > 1 else None
+        workers = [leader] + [sessions.enter_context(_session(connections, snapshot)) for _ in groups[1:]]
+        if groups:
+            progress("Reading the history")
+            _replay_groups(list(zip(workers, groups, strict=True)), models, report, day_done)
+        for session, group in zip(workers, groups, strict=False):
+            _remember(session, group, first, last)
     report.seconds = time.monotonic() - started
     return report
 
 
-def _replay_days(
-    session: psycopg.Connection[Any],
+def _groups(tenants: Sequence[ReplayedTenant]) -> list[list[ReplayedTenant]]:
+    """Two sessions share the tenants, who know nothing of each other: the largest first, each to the lighter one."""
+    count = max(1, min(MOST_SESSIONS, len(tenants), os.cpu_count() or 1)) if tenants else 0
+    groups: list[list[ReplayedTenant]] = [[] for _ in range(count)]
+    for one in sorted(tenants, key=lambda tenant: (-tenant.rows, tenant.name)):
+        min(groups, key=lambda group: sum(other.rows for other in group)).append(one)
+    return groups
+
+
+def _replay_groups(
+    work: Sequence[tuple[psycopg.Connection[Any], Sequence[ReplayedTenant]]],
     plan: Plan,
-    tenants: Sequence[ReplayedTenant],
     report: ReplayReport,
-    progress: Progress,
     day_done: DayDone,
 ) -> None:
-    begin = min(one.first_day for one in tenants if one.first_day)
-    end = max(one.last_day for one in tenants if one.last_day)
+    """Replay each group in its session. `day_done` hears of a day when the last of them is through with it."""
+    begin = min(one.first_day for _, group in work for one in group if one.first_day)
+    end = max(one.last_day for _, group in work for one in group if one.last_day)
     days = [begin + timedelta(days=offset) for offset in range((end - begin).days + 1)]
-
-    progress("Reading the history")
-    runner = Runner(session, report.slowest)
-    runner.prepare(plan, tenants)
-    for number, day in enumerate(days, start=1):
-        runner.as_of(tenants, day)
-        for model in plan.daily:
-            if KEEPS in model.meta and not runner.is_judging(day):
-                runner.judge_from(day)
-            runner.refill(model)
-        for model in plan.lists:
-            runner.merge(model)
-        session.execute(KEEP_ANOMALIES)
-        session.execute(KEEP_RECOMMENDATIONS)
-        day_done(number, len(days), day)
     report.days = len(days)
-    report.incidents = runner.count("anomalies")
-    report.raised = runner.count("optimization_recommendations")
+    done = [0] * len(work)
+    told = threading.Lock()
+    stop = threading.Event()
+
+    def run(place: int) -> None:
+        session, group = work[place]
+        try:
+            _forget(session, group)
+            runner = Runner(session, report.slowest)
+            runner.prepare(plan, group)
+            for number, day in enumerate(days, start=1):
+                if stop.is_set():
+                    return
+                runner.run_day(plan, group, day)
+                with told:
+                    before = min(done)
+                    done[place] = number
+                    if min(done) > before:
+                        day_done(min(done), len(days), days[min(done) - 1])
+            with told:
+                report.incidents += runner.count("anomalies")
+                report.raised += runner.count("optimization_recommendations")
+        except BaseException:
+            stop.set()
+            raise
+
+    if len(work) == 1:
+        run(0)
+        return
+    with ThreadPoolExecutor(len(work)) as pool:
+        futures = [pool.submit(run, place) for place in range(len(work))]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            stop.set()
+            for session, _ in work:
+                with contextlib.suppress(psycopg.Error):
+                    session.cancel()
+            raise
+
+
+def _forget(session: psycopg.Connection[Any], tenants: Sequence[ReplayedTenant]) -> None:
+    for name in ("runs", "anomalies", "recommendations"):
+        session.execute(
+            sql.SQL("delete from ads_internal.{} where tenant_id = any(%s::uuid[])").format(
+                sql.Identifier(f"backtest_{name}")
+            ),
+            ([one.tenant_id for one in tenants],),
+        )
 
 
 # What is open at the end of the day, and what moved on it.
@@ -311,7 +363,6 @@ class Runner:
         self._judging: date | None = None
         self._changed_from = {"judged_from": BEGINNING, "priced_from": BEGINNING}
         self._targets: Any = None
-        self._day: date | None = None
 
     def prepare(self, plan: Plan, tenants: Sequence[ReplayedTenant]) -> None:
         """Make everything: what stays is filled as of the newest day, what moves is left empty."""
@@ -355,8 +406,18 @@ class Runner:
         )
         self.session.execute("analyze pg_temp.int_run__as_of")
 
-    def is_judging(self, day: date) -> bool:
-        return self._judging == day
+    def run_day(self, plan: Plan, tenants: Sequence[ReplayedTenant], day: date) -> None:
+        """One as-of day: what its lists rest on, the lists, and what is kept of them."""
+        self.as_of(tenants, day)
+        self._judging = None
+        for model in plan.daily:
+            if KEEPS in model.meta and self._judging is None:
+                self.judge_from(day)
+            self.refill(model)
+        for model in plan.lists:
+            self.merge(model)
+        self.session.execute(KEEP_ANOMALIES)
+        self.session.execute(KEEP_RECOMMENDATIONS)
 
     def judge_from(self, day: date) -> None:
         """Find the first day whose figures are not those of the day before, and judge from there on.
@@ -545,8 +606,8 @@ def _listed(columns: Iterable[str]) -> sql.Composed:
 
 
 @contextmanager
-def _session(connections: Connections) -> Iterator[psycopg.Connection[Any]]:
-    """One transaction that sees one state. A second replay waits for the first: both would write the same rows."""
+def _one_replay_at_a_time(connections: Connections) -> Iterator[None]:
+    """A second replay waits for the first: both would write the same rows."""
     with psycopg.connect(
         connections.transformer, connect_timeout=10, autocommit=True, application_name="aegis backtest"
     ) as session:
@@ -558,7 +619,18 @@ def _session(connections: Connections) -> Iterator[psycopg.Connection[Any]]:
                 f"Another backtest has been running on this database for more than {LOCK_PATIENCE}.",
                 "Look for it with: select * from pg_stat_activity where application_name = 'aegis backtest'",
             ) from problem
+        yield
+
+
+@contextmanager
+def _session(connections: Connections, snapshot: str | None = None) -> Iterator[psycopg.Connection[Any]]:
+    """One transaction that sees one state, that of `snapshot` where one is given. Committed when all went well."""
+    with psycopg.connect(
+        connections.transformer, connect_timeout=10, autocommit=True, application_name="aegis backtest"
+    ) as session:
         session.execute("begin isolation level repeatable read")
+        if snapshot is not None:
+            session.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
         try:
             for setting in SETTINGS:
                 session.execute(setting)
@@ -568,6 +640,11 @@ def _session(connections: Connections) -> Iterator[psycopg.Connection[Any]]:
                 session.execute("rollback")
             raise
         session.execute("commit")
+
+
+def _value(session: psycopg.Connection[Any], query: str) -> Any:
+    row = session.execute(query).fetchone()
+    return row[0] if row else None
 
 
 def _tenants(
@@ -580,7 +657,8 @@ def _tenants(
             t.name,
             min(c.day) filter (where c.versioned_at is not null and c.state in ('accepted', 'provisional')),
             max(c.day) filter (where c.versioned_at is not null and c.state in ('accepted', 'provisional')),
-            count(*) filter (where c.versioned_at is null and c.state <> 'withheld')
+            count(*) filter (where c.versioned_at is null and c.state <> 'withheld'),
+            coalesce(sum(c.rows), 0)::bigint
         from tenancy.tenants as t
         left join ops.coverage as c on t.tenant_id = c.tenant_id
         where t.tenant_id <> '00000000-0000-0000-0000-000000000000'
@@ -601,11 +679,13 @@ def _tenants(
             "Load some first: `aegis import history --ads FILE --create-tenants`.",
         )
     chosen = []
-    for tenant_id, name, oldest, newest, waiting in found:
+    for tenant_id, name, oldest, newest, waiting, rows in found:
         if oldest is None or max(oldest, first) > min(newest, last):
             chosen.append(ReplayedTenant(tenant_id, name, waiting=waiting))
         else:
-            chosen.append(ReplayedTenant(tenant_id, name, max(oldest, first), min(newest, last), waiting))
+            chosen.append(
+                ReplayedTenant(tenant_id, name, max(oldest, first), min(newest, last), waiting, rows)
+            )
     return chosen
 
 

@@ -63,15 +63,17 @@ def _say(text: str) -> None:
 
 def _counter() -> Callable[[int, int, date], None]:
     """Says how far the replay is: the first day, then every few seconds, and the last one."""
-    started = told = time.monotonic()
+    begun = told = time.monotonic()
 
     def tell(done: int, days: int, day: date) -> None:
-        nonlocal told
+        nonlocal begun, told
         now = time.monotonic()
-        if done not in (1, days) and now - told < SECONDS_BETWEEN_LINES:
+        if done == 1:
+            begun = now  # the first day looks at weeks, the others mostly at themselves
+        elif done != days and now - told < SECONDS_BETWEEN_LINES:
             return
         told = now
-        left = (now - started) / done * (days - done)
+        left = (now - begun) / (done - 1) * (days - done) if done > 1 else 0.0
         note(
             f"{done:>5} of {days} days done, as of {day}"
             + (f", about {_duration(left)} left" if left else "")
