@@ -4,7 +4,7 @@ thresholds as (
     select
         configured.tenant_id,
         configured.platform,
-        {{ threshold('anomaly_cost_spike', 'floor', 7.5) }} as floor,
+        {{ threshold('anomaly_cost_spike', 'floor', 8.0) }} as floor,
         {{ threshold('anomaly_cost_spike', 'ctr_share', 0.6) }} as ctr_share
     from {{ ref('int_anomalies__configured') }} as configured
 ),

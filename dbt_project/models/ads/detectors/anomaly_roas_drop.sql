@@ -4,7 +4,7 @@ thresholds as (
     select
         configured.tenant_id,
         configured.platform,
-        {{ threshold('anomaly_roas_drop', 'floor', 7.5) }} as floor
+        {{ threshold('anomaly_roas_drop', 'floor', 8.2) }} as floor
     from {{ ref('int_anomalies__configured') }} as configured
 ),
 

@@ -65,7 +65,7 @@ upward as (
         j.ratio_low / greatest(j.season_ratio, 1) * j.marginal_slope - 1 as gain_low,
         j.ratio_high / greatest(j.season_ratio, 1) * j.marginal_slope - 1 as gain_high,
         j.currency,
-        {{ normal_cdf('ln(j.ratio / greatest(j.season_ratio, 1) * j.marginal_slope) / sqrt(j.se ^ 2 + 2 * 0.15 ^ 2)') }} as confidence
+        {{ normal_cdf('ln(j.ratio / greatest(j.season_ratio, 1) * j.marginal_slope) / sqrt(j.se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)') }} as confidence
     from judged as j
     where j.is_held_back
 ),

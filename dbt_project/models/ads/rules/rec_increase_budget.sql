@@ -98,7 +98,7 @@ advised as (
         m.extra_spend * (m.ratio_high / m.season_lift * m.marginal_slope - 1) as estimated_impact_high,
         m.currency,
         -- Chance that the extra money beats the target: doubt about the ratio, the slope and the days to come.
-        {{ normal_cdf('ln(m.marginal_ratio) / sqrt(m.se ^ 2 + 2 * 0.15 ^ 2)') }} as confidence
+        {{ normal_cdf('ln(m.marginal_ratio) / sqrt(m.se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)') }} as confidence
     from moved as m
 ),
 

@@ -6,9 +6,6 @@
     meta={'replay_keeps': {'days': 28, 'setting': 'priced_from', 'back': 0}},
 ) }}
 
-{%- set windows = [1, 2, 3, 4, 5, 7] %}
-{%- set longest = 7 %}
-
 -- Evidence in nats: the log-likelihood ratio of "m times what was expected" against "as expected", for a few material
 -- effects m, summed over the last days. exp(score) is an e-value up to plug-in error.
 with
@@ -35,71 +32,61 @@ effects as (
     ) as e (test, chain, m, longest)
 ),
 
--- The memory of a window is that of its first day: otherwise the first days of an incident would explain the others.
+-- The memory of a window is older than the window: otherwise the first days of an incident would explain the others.
 remembered as (
     select
         t.*,
-        {%- for lag in range(longest) %}
-        coalesce(lag(t.memory, {{ lag }}) over days, t.memory, 0) as memory_{{ lag }}{{ ',' if not loop.last }}
+        1 / t.phi as shape,
+        case when t.is_count then 1 / nullif(t.expected_y, 0) + t.phi else t.variance end as day_variance,
+        t.residual + coalesce(t.memory, 0) as unremembered
+        {%- for back in (0, 2, 6) %},
+        -- It may take evidence away, never add to it: the end of a drop is no spike.
+        greatest(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) as high_{{ back }},
+        least(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) as low_{{ back }},
+        t.expected_y * exp(
+            least(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) - coalesce(t.memory, 0)
+        ) as expected_{{ back }}
         {%- endfor %}
     from tests as t
     where {{ judged_from('t.day', back=12, setting='priced_from') }}
     window days as (partition by t.tenant_id, t.platform, t.level, t.platform_id, t.chain order by t.day)
 ),
 
-effect_days as (
-    select
-        t.*,
-        e.test,
-        e.m,
-        e.ln_m,
-        e.longest,
-        1 / t.phi as shape,
-        case when t.is_count then 1 / nullif(t.expected_y, 0) + t.phi else t.variance end as day_variance,
-        coalesce(t.memory, 0) as own_memory,
-        {%- for lag in range(longest) %}
-        -- A memory may take evidence away, never add to it: the end of a drop is no spike.
-        case when e.m > 1 then greatest(t.memory_{{ lag }}, 0) else least(t.memory_{{ lag }}, 0) end
-            as memory_of_{{ lag }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from remembered as t
-    inner join effects as e on t.chain = e.chain
-    where {{ judged_from('t.day', back=6, setting='priced_from') }}
-),
-
 ratios as materialized (   -- or each of the sums below would take the logarithms again
     select
-        d.tenant_id,
-        d.platform,
-        d.level,
-        d.platform_id,
-        d.day,
-        d.chain,
-        d.test,
-        d.m,
-        d.longest,
-        d.day_variance,
-        {%- for lag in range(longest) %}
+        r.tenant_id,
+        r.platform,
+        r.level,
+        r.platform_id,
+        r.day,
+        e.chain,
+        e.test,
+        e.m,
+        e.longest,
+        r.day_variance
+        {%- for back in (0, 2, 6) %},
         case
-            when not d.is_tested then 0
-            when d.is_zero then case when d.test = 'spend_down' then coalesce(d.zero_llr, 0) else 0 end
-            when d.is_count
+            when not r.is_tested then 0
+            when r.is_zero then case when e.test = 'spend_down' then coalesce(r.zero_llr, 0) else 0 end
+            when r.is_count
                 then
-                    d.y * d.ln_m
-                    + (d.y + d.shape) * ln(
-                        (d.shape + d.expected_y * exp(d.memory_of_{{ lag }} - d.own_memory))
-                        / (d.shape + d.m * d.expected_y * exp(d.memory_of_{{ lag }} - d.own_memory))
-                    )
+                    r.y * e.ln_m
+                    + (r.y + r.shape) * ln((r.shape + r.expected_{{ back }}) / (r.shape + e.m * r.expected_{{ back }}))
             else
-                (2 * (d.residual + d.own_memory - d.memory_of_{{ lag }}) * d.ln_m - d.ln_m ^ 2)
-                / (2 * d.variance)
-                / (1 + 0.15 * abs(d.residual + d.own_memory - d.memory_of_{{ lag }}) / sqrt(d.variance))
-        end as llr_{{ lag }}{{ ',' if not loop.last }}
+                (2 * (r.unremembered - case when e.m > 1 then r.high_{{ back }} else r.low_{{ back }} end) * e.ln_m - e.ln_m ^ 2)
+                / (2 * r.variance)
+                / (
+                    1 + 0.15 * abs(r.unremembered - case when e.m > 1 then r.high_{{ back }} else r.low_{{ back }} end)
+                    / sqrt(r.variance)
+                )
+        end as llr_{{ back }}
         {%- endfor %}
-    from effect_days as d
+    from remembered as r
+    inner join effects as e on r.chain = e.chain
+    where {{ judged_from('r.day', back=6, setting='priced_from') }}
 ),
 
-sums as (                   -- slow and small incidents show only over several days
+running as (                -- slow and small incidents show only over several days
     select
         r.tenant_id,
         r.platform,
@@ -108,37 +95,21 @@ sums as (                   -- slow and small incidents show only over several d
         r.day,
         r.chain,
         r.test,
-        {%- for days in windows %}
-        case
-            when r.llr_{{ days - 1 }} > 0 and r.longest >= {{ days }}
-                then
-                    (
-                        r.llr_{{ days - 1 }}
-                        {%- for back in range(1, days) %}
-                        + coalesce(lag(r.llr_{{ days - 1 - back }}, {{ back }}) over days, 0)
-                        {%- endfor %}
-                    )
-                    -- What the level itself may be off by is the same on all days of a window: it does not average out.
-                    {%- if days > 1 %}
-                    * coalesce(r.day_variance / (r.day_variance + {{ days - 1 }} * 0.0025), 1)
-                    {%- endif %}
-        end as sum_{{ days }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        greatest(
+            0,
+            r.llr_0
+            {%- for days, back in ((2, 2), (3, 2), (4, 6), (5, 6), (7, 6)) %},
+            case
+                when r.llr_{{ back }} > 0 and r.longest >= {{ days }}
+                    then
+                        sum(r.llr_{{ back }}) over (w rows {{ days - 1 }} preceding)
+                        -- What the level is off by is the same on all days of a window: it does not average out.
+                        * coalesce(r.day_variance / (r.day_variance + {{ days - 1 }} * 0.0025), 1)
+            end
+            {%- endfor %}
+        ) as evidence
     from ratios as r
-    window days as (partition by r.tenant_id, r.platform, r.level, r.platform_id, r.test, r.m order by r.day)
-),
-
-running as (
-    select
-        s.tenant_id,
-        s.platform,
-        s.level,
-        s.platform_id,
-        s.day,
-        s.chain,
-        s.test,
-        greatest({% for days in windows %}s.sum_{{ days }}, {% endfor %}0) as evidence
-    from sums as s
+    window w as (partition by r.tenant_id, r.platform, r.level, r.platform_id, r.test, r.m order by r.day)
 ),
 
 evidence as (
