@@ -37,6 +37,7 @@ AS_OF = "int_run__as_of"
 KEEPS = "replay_keeps"
 BEGINNING = date(1900, 1, 1)
 MOST_SESSIONS = 2
+LEAST_DEAD = 1000
 LOCK = "aegis backtest"
 LOCK_PATIENCE = "30min"
 
@@ -363,6 +364,7 @@ class Runner:
         self._judging: date | None = None
         self._changed_from = {"judged_from": BEGINNING, "priced_from": BEGINNING}
         self._targets: Any = None
+        self._dead: dict[str, int] = {}
 
     def prepare(self, plan: Plan, tenants: Sequence[ReplayedTenant]) -> None:
         """Make everything: what stays is filled as of the newest day, what moves is left empty."""
@@ -474,16 +476,31 @@ class Runner:
         with self._timed(model, "daily"):
             if begin <= oldest:
                 self.session.execute(sql.SQL("truncate {}").format(table))
+                self._dead[model.name] = 0
             else:
-                self.session.execute(
+                deleted = self.session.execute(
                     sql.SQL("delete from {} where day >= %s or day <= %s").format(table), (begin, oldest)
-                )
+                ).rowcount
+                self._dead[model.name] = self._dead.get(model.name, 0) + deleted
+                if self._dead[model.name] > max(self.count(f"{model.name}__kept"), LEAST_DEAD):
+                    self._compact(model)
             self.session.execute(
                 sql.SQL("insert into {} ({}) select {} from ({}) as made").format(
                     table, _listed(columns), _listed(columns), sql.SQL(model.sql)
                 )
             )
             self.session.execute(sql.SQL("analyze {}").format(table))
+
+    def _compact(self, model: Model) -> None:
+        """Write the rows that live anew: no transaction can vacuum its own deleted ones."""
+        table = _temporary(f"{model.name}__kept")
+        self.session.execute(
+            sql.SQL("create temporary table replay_living on commit drop as select * from {}").format(table)
+        )
+        self.session.execute(sql.SQL("truncate {}").format(table))
+        self.session.execute(sql.SQL("insert into {} select * from pg_temp.replay_living").format(table))
+        self.session.execute("drop table pg_temp.replay_living")
+        self._dead[model.name] = 0
 
     def merge(self, model: Model) -> None:
         """What dbt's merge does, by the model's own configuration."""
