@@ -25,7 +25,7 @@ bench: setup ## measure the figures of the goals, on a server of its own
 	@$(BIN)/python -m bench
 
 evaluate: setup ## measure detectors and rules on labelled worlds (scored seeds), beside what people use instead
-	@$(BIN)/python -m evaluation
+	@$(BIN)/python -m evaluation --worlds 2 --days 28
 
 lint: setup ## ruff, mypy, sqlfluff (models are rendered by dbt on an empty deployed schema)
 	@$(BIN)/ruff check .

@@ -6,7 +6,6 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 from evaluation import naive
@@ -24,7 +23,7 @@ from evaluation.report import (
     type_table,
 )
 from evaluation.score import score_advice, score_alarms
-from evaluation.world import make_world
+from evaluation.world import SCORED, World, judge_last, make_world
 
 # Nothing is tuned on the scored ones.
 SEEDS = {"dev": tuple(range(101, 113)), "scored": tuple(range(901, 906))}
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _flat(seeds[0], options.flat)
     aegis, thirty, z = Contender("Aegis"), Contender("±30 % against 7 days"), Contender("z-score of 14 days")
     week = Contender("ROAS of a week")
-    for world, alarms, advice in replay([make_world(seed) for seed in seeds], _say):
+    for world, alarms, advice in replay([_world(seed, options.days) for seed in seeds], _say):
         truth = world.truth
         aegis.alarms.append(score_alarms(truth, alarms))
         aegis.advice.append(score_advice(truth, advice))
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         advice_type_table(aegis),
         calibration_table(aegis),
     ]
-    print(f"\nWorlds {', '.join(str(seed) for seed in seeds)} ({options.seeds})")
+    print(f"\nWorlds {', '.join(str(seed) for seed in seeds)} ({options.seeds}), {options.days} days each")
     for table in tables:
         print(f"\n{aligned(table)}")
     if options.document:
@@ -71,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
     parser.add_argument("--seeds", choices=list(SEEDS), default="scored", help="development or scored worlds")
     parser.add_argument("--worlds", type=int, default=None, help="only the first so many of them")
+    parser.add_argument(
+        "--days", type=int, default=SCORED, help="judge only the last so many days of each world"
+    )
     parser.add_argument("--seed", type=int, action="append", help="this world instead; may be repeated")
     parser.add_argument("--document", action="store_true", help="write the tables into docs/evaluation.md")
     parser.add_argument(
@@ -82,11 +84,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _world(seed: int, days: int) -> World:
+    world = make_world(seed)
+    judge_last(world, min(days, SCORED))
+    return world
+
+
 def _flat(seed: int, campaigns: int) -> int:
     """Noise, drifts and weekdays only: every alarm of the last four weeks is false."""
     world = make_world(seed, campaigns, quiet=True)
-    world.truth.first_scored = world.truth.last_scored - timedelta(days=27)
-    world.truth.active_days = 28 * len(world.campaigns)
+    judge_last(world, 28)
     for _, alarms, _ in replay([world], _say):
         score = score_alarms(world.truth, alarms)
         print(

@@ -10,7 +10,7 @@ Varies  everything that another generator could have chosen differently is drawn
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -136,6 +136,17 @@ def make_world(seed: int, n_campaigns: int | None = None, *, quiet: bool = False
     for number in range(tenants):
         _Tenant(world, rng, habits, number, max(round(total * weights[number]), 8), quiet).build()
     return world
+
+
+def judge_last(world: World, days: int) -> None:
+    """Score only the last days of a world: what began before them is left out."""
+    truth = world.truth
+    truth.first_scored = truth.last_scored - timedelta(days=days - 1)
+    truth.active_days = sum(int(one.on[DAYS - days :].sum()) for one in world.campaigns)
+    truth.incidents = [one for one in truth.incidents if one.first_day >= truth.first_scored]
+    truth.situations = [
+        replace(one, first_day=max(one.first_day, truth.first_scored)) for one in truth.situations
+    ]
 
 
 def _habits(rng: np.random.Generator) -> Habits:

@@ -25,7 +25,7 @@ from evaluation.score import (
     score_alarms,
 )
 from evaluation.truth import ANOMALY_TYPES, Incident, Situation, Truth
-from evaluation.world import CAUSES, DAYS, KINDS, make_world
+from evaluation.world import CAUSES, DAYS, KINDS, judge_last, make_world
 
 FIRST = date(2025, 3, 1)
 
@@ -209,6 +209,16 @@ def test_a_flat_world_has_nothing_in_it() -> None:
     world = make_world(5, 30, quiet=True)
     assert not world.truth.incidents and not world.truth.situations and not world.truth.movements
     assert all(not np.any(acts) for one in world.campaigns for acts in one.acts.values())
+
+
+def test_judging_the_last_days_leaves_out_what_began_before() -> None:
+    world = make_world(SEEDS["dev"][1])
+    before = len(world.truth.incidents)
+    judge_last(world, 28)
+    first = world.day(DAYS - 28)
+    assert 0 < len(world.truth.incidents) < before
+    assert all(one.first_day >= first for one in (*world.truth.incidents, *world.truth.situations))
+    assert 0 < world.truth.active_days <= 28 * len(world.campaigns)
 
 
 def test_naive_rules_alarm_at_everything() -> None:

@@ -4,7 +4,7 @@ thresholds as (
     select
         configured.tenant_id,
         configured.platform,
-        {{ threshold('anomaly_conversion_drop', 'floor', 7.0) }} as floor,
+        {{ threshold('anomaly_conversion_drop', 'floor', 7.5) }} as floor,
         {{ threshold('anomaly_conversion_drop', 'member_floor', 2.0) }} as member_floor,
         {{ threshold('anomaly_conversion_drop', 'outage_share', 0.15) }} as outage_share
     from {{ ref('int_anomalies__configured') }} as configured

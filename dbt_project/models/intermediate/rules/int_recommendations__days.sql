@@ -23,7 +23,7 @@ broken as (                 -- by the evidence of the conversion drop detector a
         day
     from {{ ref('int_anomalies__scores') }}
     where
-        test = 'outage' and score >= greatest(7.0, bar) and score > cvr_score
+        test = 'outage' and score >= greatest(7.5, bar) and score > cvr_score
         and observed_sum <= 0.15 * expected_sum
 ),
 
