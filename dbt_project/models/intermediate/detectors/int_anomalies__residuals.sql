@@ -89,7 +89,8 @@ cut as (
             w.tenant_id = p.tenant_id and w.platform = p.platform and w.platform_id = p.platform_id
             and w.chain = p.chain
     where w.day > w.as_of - 68 and {{ judged_from('w.day') }}
-    offset 0        -- noqa: AM09 (or each element of a window would cut the window anew)
+    -- a fence: without it each element of a window would cut the window anew
+    offset 0     -- noqa: AM09
 ),
 
 judged as (
