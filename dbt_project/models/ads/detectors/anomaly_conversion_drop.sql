@@ -24,9 +24,14 @@ flagged as (                -- "almost none arrive" explains the days better tha
     where
         s.score > s.cvr_score
         and (
-            s.score >= greatest(t.floor, s.bar)
-            -- Where tracking is lost in the whole account, less evidence of its own makes a campaign part of it.
-            or (s.level = 'campaign' and s.account_outage_score >= t.floor and s.score >= t.member_floor)
+            (s.level <> 'account' and s.score >= greatest(t.floor, s.bar))
+            -- An account as a whole, and what has little evidence of its own in it: only where almost nothing is left.
+            or (
+                s.observed_sum <= t.outage_share * s.expected_sum
+                and s.account_outage_score >= t.floor
+                and s.score >= case s.level when 'account' then greatest(t.floor, s.bar) else t.member_floor end
+                and s.level in ('account', 'campaign')
+            )
         )
 ),
 

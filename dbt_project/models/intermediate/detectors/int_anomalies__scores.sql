@@ -38,14 +38,14 @@ remembered as (
         t.*,
         1 / t.phi as shape,
         case when t.is_count then 1 / nullif(t.expected_y, 0) + t.phi else t.variance end as day_variance,
-        t.residual + coalesce(t.memory, 0) as unremembered,
-        {%- for back in (0, 2, 6) %}
+        t.residual + coalesce(t.memory, 0) as unremembered
+        {%- for back in (0, 2, 6) %},
         -- It may take evidence away, never add to it: the end of a drop is no spike.
         greatest(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) as high_{{ back }},
         least(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) as low_{{ back }},
         t.expected_y * exp(
             least(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) - coalesce(t.memory, 0)
-        ) as expected_{{ back }}{{ ',' if not loop.last }}
+        ) as expected_{{ back }}
         {%- endfor %}
     from tests as t
     where {{ judged_from('t.day', back=12, setting='priced_from') }}
@@ -63,8 +63,8 @@ ratios as materialized (   -- or each of the sums below would take the logarithm
         e.test,
         e.m,
         e.longest,
-        r.day_variance,
-        {%- for back in (0, 2, 6) %}
+        r.day_variance
+        {%- for back in (0, 2, 6) %},
         case
             when not r.is_tested then 0
             when r.is_zero then case when e.test = 'spend_down' then coalesce(r.zero_llr, 0) else 0 end
@@ -79,7 +79,7 @@ ratios as materialized (   -- or each of the sums below would take the logarithm
                     1 + 0.15 * abs(r.unremembered - case when e.m > 1 then r.high_{{ back }} else r.low_{{ back }} end)
                     / sqrt(r.variance)
                 )
-        end as llr_{{ back }}{{ ',' if not loop.last }}
+        end as llr_{{ back }}
         {%- endfor %}
     from remembered as r
     inner join effects as e on r.chain = e.chain

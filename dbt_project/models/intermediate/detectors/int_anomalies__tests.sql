@@ -190,7 +190,8 @@ campaign_tests as (
             when 'spend' then c.spread * (1 + 1.57 / c.n_level) + (0.3 * c.movement) ^ 2
             when 'cpc' then c.spread * (1 + 1.57 / c.n_level) + 1 / nullif(c.x, 0) + (0.3 * c.movement) ^ 2
             when 'aov'
-                then ln(1 + c.order_spread / nullif(c.x, 0)) + ln(1 + c.order_spread / nullif(c.sum_x, 0)) + 0.0009
+                then
+                    ln(1 + c.order_spread / nullif(c.x, 0)) + ln(1 + c.order_spread / nullif(c.sum_x, 0)) + 0.0009
                     + (0.3 * c.movement) ^ 2
         end as variance,
         c.expected_y * exp(c.memory) as expected_y,
