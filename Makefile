@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long bench lint format lock up down deploy validate clean
+.PHONY: help setup run test test-long bench evaluate lint format lock up down deploy validate clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test-long: setup ## the tests that take minutes
 
 bench: setup ## measure the figures of the goals, on a server of its own (PARTS=connector: that part alone)
 	@$(BIN)/python -m bench $(PARTS)
+
+evaluate: setup ## measure detectors and rules on labelled worlds (scored seeds), beside what people use instead
+	@$(BIN)/python -m evaluation --worlds 2 --days 28
 
 lint: setup ## ruff, mypy, sqlfluff (models are rendered by dbt on an empty deployed schema)
 	@$(BIN)/ruff check .

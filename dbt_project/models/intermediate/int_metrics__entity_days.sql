@@ -3,7 +3,7 @@
     indexes=[{'columns': ['tenant_id', 'platform', 'level', 'platform_id', 'day']}],
     post_hook="analyze {{ this }}",
 ) }}
-{%- set window_days = 126 %}
+{%- set window_days = 132 %}
 
 with
 

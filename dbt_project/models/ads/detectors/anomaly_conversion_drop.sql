@@ -4,7 +4,8 @@ thresholds as (
     select
         configured.tenant_id,
         configured.platform,
-        {{ threshold('anomaly_conversion_drop', 'floor', 8.2) }} as floor,
+        {{ threshold('anomaly_conversion_drop', 'floor', 7.5) }} as floor,
+        {{ threshold('anomaly_conversion_drop', 'member_floor', 2.0) }} as member_floor,
         {{ threshold('anomaly_conversion_drop', 'outage_share', 0.15) }} as outage_share
     from {{ ref('int_anomalies__configured') }} as configured
 ),
@@ -20,7 +21,18 @@ flagged as (                -- "almost none arrive" explains the days better tha
         s.observed_sum <= t.outage_share * s.expected_sum as is_tracking_outage
     from scores as s
     inner join thresholds as t on s.tenant_id = t.tenant_id and s.platform = t.platform
-    where s.score >= greatest(t.floor, s.bar) and s.score > s.cvr_score
+    where
+        s.score > s.cvr_score
+        and (
+            (s.level <> 'account' and s.score >= greatest(t.floor, s.bar))
+            -- An account as a whole, and what has little evidence of its own in it: only where almost nothing is left.
+            or (
+                s.observed_sum <= t.outage_share * s.expected_sum
+                and s.account_outage_score >= t.floor
+                and s.score >= case s.level when 'account' then greatest(t.floor, s.bar) else t.member_floor end
+                and s.level in ('account', 'campaign')
+            )
+        )
 ),
 
 final as (

@@ -4,7 +4,7 @@ thresholds as (
     select
         configured.tenant_id,
         configured.platform,
-        {{ threshold('anomaly_cost_spike', 'floor', 9.0) }} as floor,
+        {{ threshold('anomaly_cost_spike', 'floor', 8.0) }} as floor,
         {{ threshold('anomaly_cost_spike', 'ctr_share', 0.6) }} as ctr_share
     from {{ ref('int_anomalies__configured') }} as configured
 ),
@@ -24,7 +24,7 @@ flagged as (
             -- Fewer clicks for the same impressions make each dearer: that is the CTR's incident.
             (s.test = 'cpc' and coalesce(s.ctr_score, 0) <= t.ctr_share * s.score)
             -- Almost no conversions at all is a conversion drop.
-            or (s.test = 'cvr' and s.score >= coalesce(s.outage_score, 0))
+            or (s.test = 'cvr' and s.level <> 'account' and s.score >= coalesce(s.outage_score, 0))
         )
 ),
 

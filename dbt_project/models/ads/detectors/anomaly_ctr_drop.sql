@@ -4,7 +4,7 @@ thresholds as (
     select
         configured.tenant_id,
         configured.platform,
-        {{ threshold('anomaly_ctr_drop', 'floor', 9.0) }} as floor
+        {{ threshold('anomaly_ctr_drop', 'floor', 8.5) }} as floor
     from {{ ref('int_anomalies__configured') }} as configured
 ),
 

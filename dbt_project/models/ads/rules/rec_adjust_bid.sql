@@ -7,6 +7,7 @@ thresholds as (
         {{ threshold('rec_increase_budget', 'min_conversions', 20) }} as min_conversions,
         {{ threshold('rec_increase_budget', 'min_ratio', 1.3) }} as min_ratio,
         {{ threshold('rec_increase_budget', 'min_ratio_low', 1.15) }} as min_ratio_low,
+        {{ threshold('rec_increase_budget', 'min_ratio_60', 1.2) }} as min_ratio_60,
         {{ threshold('rec_increase_budget', 'min_marginal_ratio', 1.1) }} as min_marginal_ratio,
         {{ threshold('rec_increase_budget', 'min_budget_use', 0.8) }} as min_budget_use,
         {{ threshold('rec_adjust_bid', 'step_up', 0.1) }} as step_up,
@@ -28,11 +29,14 @@ judged as (
         t.step_up,
         t.step_down,
         -- It earns more than it must and leaves budget unspent: more budget cannot help, higher bids can.
-        c.n >= t.min_conversions and c.ratio > t.min_ratio and c.ratio_low > t.min_ratio_low
-        and c.ratio * c.marginal_slope >= t.min_marginal_ratio
+        c.n >= t.min_conversions
+        and c.ratio / greatest(c.season_ratio, 1) > t.min_ratio
+        and c.ratio_low / greatest(c.season_ratio, 1) > t.min_ratio_low
+        and coalesce(c.ratio_60, c.ratio) > t.min_ratio_60
+        and c.ratio / greatest(c.season_ratio, 1) * c.marginal_slope >= t.min_marginal_ratio
         and c.budget_use < t.min_budget_use as is_held_back,
         -- Its clicks became dearer than the platform's, without the ads having lost their appeal.
-        c.net_cpc_change >= t.min_cpc_rise and c.ctr_change > -t.max_ctr_fall
+        c.net_cpc_change >= t.min_cpc_rise and coalesce(c.net_cpc_change_low > 0.05, true) and c.ctr_change > -t.max_ctr_fall
         and c.clicks_14 >= t.min_clicks and c.theta < t.max_theta and not c.had_outage_lately as is_overpaying
     from campaigns as c
     inner join thresholds as t on c.tenant_id = t.tenant_id and c.platform = t.platform
@@ -57,11 +61,11 @@ upward as (
             'measure', round(j.ratio, 4), 'marginal_slope', j.marginal_slope, 'is_slope_known', j.is_slope_known
         ) as evidence,
         j.daily_spend * 30 * j.step_up as moved_spend,
-        j.ratio * j.marginal_slope - 1 as gain,
-        j.ratio_low * j.marginal_slope - 1 as gain_low,
-        j.ratio_high * j.marginal_slope - 1 as gain_high,
+        j.ratio / greatest(j.season_ratio, 1) * j.marginal_slope - 1 as gain,
+        j.ratio_low / greatest(j.season_ratio, 1) * j.marginal_slope - 1 as gain_low,
+        j.ratio_high / greatest(j.season_ratio, 1) * j.marginal_slope - 1 as gain_high,
         j.currency,
-        {{ normal_cdf('ln(j.ratio * j.marginal_slope) / sqrt(j.se ^ 2 + 2 * 0.15 ^ 2)') }} as confidence
+        {{ normal_cdf('ln(j.ratio / greatest(j.season_ratio, 1) * j.marginal_slope) / sqrt(j.se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)') }} as confidence
     from judged as j
     where j.is_held_back
 ),

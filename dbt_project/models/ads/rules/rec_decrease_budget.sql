@@ -6,6 +6,7 @@ thresholds as (
         configured.platform,
         {{ threshold('rec_decrease_budget', 'min_called_for', 10) }} as min_called_for,
         {{ threshold('rec_decrease_budget', 'max_ratio_high', 0.85) }} as max_ratio_high,
+        {{ threshold('rec_decrease_budget', 'max_ratio_60', 0.95) }} as max_ratio_60,
         {{ threshold('rec_pause_campaign', 'max_ratio', 0.38) }} as pause_ratio,
         least({{ threshold('rec_decrease_budget', 'step', 0.2) }}, 0.5) as step
     from {{ ref('int_config__effective') }} as configured
@@ -25,8 +26,10 @@ losers as (
     where
         c.is_running and c.is_settled and not c.is_learning and c.has_own_target and not c.had_outage_lately
         and c.at >= t.min_called_for
-        and c.ratio_high < t.max_ratio_high
+        and c.ratio_high / least(c.season_ratio, 1) < t.max_ratio_high
         and c.ratio >= t.pause_ratio
+        -- One bad month may be bad luck.
+        and coalesce(c.ratio_60, c.ratio) < t.max_ratio_60
         and coalesce(c.daily_budget, c.daily_spend) > 0
 ),
 

@@ -9,6 +9,7 @@ thresholds as (
         {{ threshold('rec_increase_budget', 'min_conversions', 20) }} as min_conversions,
         {{ threshold('rec_increase_budget', 'min_ratio', 1.3) }} as min_ratio,
         {{ threshold('rec_increase_budget', 'min_ratio_low', 1.15) }} as min_ratio_low,
+        {{ threshold('rec_increase_budget', 'min_ratio_60', 1.2) }} as min_ratio_60,
         {{ threshold('rec_increase_budget', 'min_marginal_ratio', 1.1) }} as min_marginal_ratio,
         {{ threshold('rec_increase_budget', 'min_budget_use', 0.8) }} as min_budget_use,
         least({{ threshold('rec_increase_budget', 'step', 0.2) }}, 0.3) as step,
@@ -24,7 +25,9 @@ winners as (
     select
         c.*,
         t.min_marginal_ratio,
-        c.ratio * c.marginal_slope as marginal_ratio,
+        -- What a season lifts everywhere is no campaign's own.
+        greatest(c.season_ratio, 1) as season_lift,
+        c.ratio / greatest(c.season_ratio, 1) * c.marginal_slope as marginal_ratio,
         -- In steps of 5 %, so that the advice does not change with every day's spend.
         floor(least(t.step, t.max_account_share * c.account_daily_spend / c.daily_budget) * 20) / 20 as step,
         case t.currency
@@ -37,7 +40,10 @@ winners as (
         c.is_running and c.is_settled and not c.is_learning and c.has_own_target
         and c.daily_budget > 0
         and c.n >= t.min_conversions
-        and c.ratio > t.min_ratio and c.ratio_low > t.min_ratio_low
+        and c.ratio / greatest(c.season_ratio, 1) > t.min_ratio
+        and c.ratio_low / greatest(c.season_ratio, 1) > t.min_ratio_low
+        -- One good month may be luck: two of them rarely are.
+        and coalesce(c.ratio_60, c.ratio) > t.min_ratio_60
         and c.budget_use >= t.min_budget_use
 ),
 
@@ -88,11 +94,11 @@ advised as (
             end
         ) as evidence,
         m.extra_spend * (m.marginal_ratio - 1) as estimated_impact,
-        m.extra_spend * (m.ratio_low * m.marginal_slope - 1) as estimated_impact_low,
-        m.extra_spend * (m.ratio_high * m.marginal_slope - 1) as estimated_impact_high,
+        m.extra_spend * (m.ratio_low / m.season_lift * m.marginal_slope - 1) as estimated_impact_low,
+        m.extra_spend * (m.ratio_high / m.season_lift * m.marginal_slope - 1) as estimated_impact_high,
         m.currency,
         -- Chance that the extra money beats the target: doubt about the ratio, the slope and the days to come.
-        {{ normal_cdf('ln(m.marginal_ratio) / sqrt(m.se ^ 2 + 2 * 0.15 ^ 2)') }} as confidence
+        {{ normal_cdf('ln(m.marginal_ratio) / sqrt(m.se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)') }} as confidence
     from moved as m
 ),
 

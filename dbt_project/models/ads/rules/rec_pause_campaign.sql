@@ -21,7 +21,7 @@ losers as (                 -- a stop-loss: the learning phase does not hold it 
     where
         c.is_running and c.is_rested and c.has_own_target and not c.had_outage_lately
         and c.at >= t.min_called_for
-        and c.ratio_high < t.max_ratio_high
+        and c.ratio_high / least(c.season_ratio, 1) < t.max_ratio_high
         and c.ratio < t.max_ratio
 ),
 

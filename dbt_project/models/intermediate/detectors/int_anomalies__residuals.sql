@@ -3,16 +3,21 @@
     pre_hook='{{ plan_for_statistics() }}',
     indexes=[{'columns': ['tenant_id', 'platform', 'platform_id', 'chain', 'day']}],
     post_hook='analyze {{ this }}',
-    meta={'replay_keeps': {'days': 62, 'setting': 'judged_from', 'back': 0}},
+    meta={'replay_keeps': {'days': 68, 'setting': 'judged_from', 'back': 0}},
 ) }}
 
--- What each day was expected to be from the days before it, and how far it was off. 62 days: the 34 that evidence is
+-- What each day was expected to be from the days before it, and how far it was off. 68 days: the 40 that evidence is
 -- summed over and the 28 before them, whose residuals say how far this campaign usually is off.
 with
 
 series as (
-    select * from {{ ref('int_anomalies__series') }}
-    where {{ judged_from('day', back=56) }}
+    select
+        *,
+        is_zero and not coalesce(
+            lag(is_zero) over (partition by tenant_id, platform, platform_id, chain order by day), false
+        ) as begins_zero
+    from {{ ref('int_anomalies__series') }}
+    where {{ judged_from('day', back=57) }}
 ),
 
 packed as (                 -- all days of a chain once, to be cut from: an array for each frame took ten times as long
@@ -44,6 +49,7 @@ windows as (
         sum(case when s.is_base and not s.is_dropped then s.y end) over before_28 as sum_y,
         sum(case when s.is_base and not s.is_dropped then s.x end) over before_28 as sum_x,
         count(case when s.is_zero then 1 end) over before_56 as zero_days,
+        count(case when s.begins_zero then 1 end) over before_56 as zero_spells,
         count(case when not s.is_paused and not s.is_missing then 1 end) over before_56 as enabled_days
     from series as s
     window
@@ -82,7 +88,7 @@ cut as (
         on
             w.tenant_id = p.tenant_id and w.platform = p.platform and w.platform_id = p.platform_id
             and w.chain = p.chain
-    where w.day > w.as_of - 62 and {{ judged_from('w.day') }}
+    where w.day > w.as_of - 68 and {{ judged_from('w.day') }}
     -- a fence: without it each element of a window would cut the window anew
     offset 0     -- noqa: AM09
 ),
@@ -112,6 +118,7 @@ judged as (
         w.sum_y,
         w.sum_x,
         w.zero_days,
+        w.zero_spells,
         w.enabled_days,
         w.before_b,
         case when cardinality(w.factors) = 7 then w.factors end as factors,
@@ -194,6 +201,31 @@ common_movement as (        -- holidays, sales, auction pressure: what moves a w
     having count(*) >= 6
 ),
 
+movement_by_limit as (      -- spend that lives at its budget cannot follow a market; the other spend does
+    select
+        tenant_id,
+        chain,
+        day,
+        is_limited,
+        percentile_cont(0.5) within group (order by raw_residual) * count(*) / (count(*) + 4) as movement
+    from expected
+    where raw_residual is not null and chain = 'spend'
+    group by tenant_id, chain, day, is_limited
+    having count(*) >= 6
+),
+
+moved as (
+    select
+        e.*,
+        coalesce(l.movement, g.movement, 0) as movement,
+        coalesce(g.movement, 0) as tenant_movement,
+        coalesce(g.n_campaigns, 0) as n_campaigns
+    from expected as e
+    left join common_movement as g on e.tenant_id = g.tenant_id and e.chain = g.chain and e.day = g.day
+    left join movement_by_limit as l
+        on e.tenant_id = l.tenant_id and e.chain = l.chain and e.day = l.day and e.is_limited = l.is_limited
+),
+
 final as (
     select
         e.tenant_id,
@@ -219,15 +251,16 @@ final as (
         e.level,
         e.sum_x,
         e.zero_days,
+        e.zero_spells,
         e.enabled_days,
         coalesce(e.sum_counted, e.sum_y) as sum_y,
-        coalesce(g.movement, 0) as movement,
-        coalesce(g.n_campaigns, 0) as n_campaigns,
-        e.expected_v + coalesce(g.movement, 0) as expected_v,
-        e.expected_y * exp(coalesce(g.movement, 0)) as expected_y,
-        case when e.is_tested and not e.is_count then e.v - e.expected_v - coalesce(g.movement, 0) end as residual
-    from expected as e
-    left join common_movement as g on e.tenant_id = g.tenant_id and e.chain = g.chain and e.day = g.day
+        e.movement,
+        e.tenant_movement,
+        e.n_campaigns,
+        e.expected_v + e.movement as expected_v,
+        e.expected_y * exp(e.movement) as expected_y,
+        case when e.is_tested and not e.is_count then e.v - e.expected_v - e.movement end as residual
+    from moved as e
 )
 
 select * from final

@@ -22,9 +22,9 @@ effects as (
     select e.*, ln(e.m)::float8 as ln_m
     from (
         values
-        ('spend_up', 'spend', 1.5, 2), ('spend_up', 'spend', 2, 2), ('spend_up', 'spend', 3, 2),
-        ('spend_down', 'spend', 0.15, 2), ('spend_down', 'spend', 0.3, 2), ('spend_down', 'spend', 0.5, 2),
-        ('cpc', 'cpc', 1.5, 2), ('cpc', 'cpc', 2, 2), ('cpc', 'cpc', 3, 2),
+        ('spend_up', 'spend', 1.5, 3), ('spend_up', 'spend', 2, 3), ('spend_up', 'spend', 3, 3),
+        ('spend_down', 'spend', 0.15, 3), ('spend_down', 'spend', 0.3, 3), ('spend_down', 'spend', 0.5, 3),
+        ('cpc', 'cpc', 1.5, 5), ('cpc', 'cpc', 2, 5), ('cpc', 'cpc', 3, 5),
         ('ctr', 'ctr', 0.35, 7), ('ctr', 'ctr', 0.5, 7), ('ctr', 'ctr', 0.65, 7),
         ('cvr', 'cvr', 0.35, 7), ('cvr', 'cvr', 0.5, 7), ('cvr', 'cvr', 0.65, 7),
         ('outage', 'cvr', 0.02, 7), ('outage', 'cvr', 0.1, 7),
@@ -32,29 +32,58 @@ effects as (
     ) as e (test, chain, m, longest)
 ),
 
-ratios as materialized (   -- or each of six frames would take the logarithms again
+-- The memory of a window is older than the window: otherwise the first days of an incident would explain the others.
+remembered as (
     select
-        t.tenant_id,
-        t.platform,
-        t.level,
-        t.platform_id,
-        t.day,
+        t.*,
+        1 / t.phi as shape,
+        case when t.is_count then 1 / nullif(t.expected_y, 0) + t.phi else t.variance end as day_variance,
+        t.residual + coalesce(t.memory, 0) as unremembered
+        {%- for back in (0, 2, 6) %},
+        -- It may take evidence away, never add to it: the end of a drop is no spike.
+        greatest(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) as high_{{ back }},
+        least(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) as low_{{ back }},
+        t.expected_y * exp(
+            least(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) - coalesce(t.memory, 0)
+        ) as expected_{{ back }}
+        {%- endfor %}
+    from tests as t
+    where {{ judged_from('t.day', back=12, setting='priced_from') }}
+    window days as (partition by t.tenant_id, t.platform, t.level, t.platform_id, t.chain order by t.day)
+),
+
+ratios as materialized (   -- or each of the sums below would take the logarithms again
+    select
+        r.tenant_id,
+        r.platform,
+        r.level,
+        r.platform_id,
+        r.day,
         e.chain,
         e.test,
         e.m,
         e.longest,
+        r.day_variance
+        {%- for back in (0, 2, 6) %},
         case
-            when not t.is_tested then 0
-            when t.is_zero then case when e.test = 'spend_down' then coalesce(t.zero_llr, 0) else 0 end
-            when t.is_count
-                then t.y * e.ln_m + (t.y + 1 / t.phi) * ln((1 / t.phi + t.expected_y) / (1 / t.phi + e.m * t.expected_y))
+            when not r.is_tested then 0
+            when r.is_zero then case when e.test = 'spend_down' then coalesce(r.zero_llr, 0) else 0 end
+            when r.is_count
+                then
+                    r.y * e.ln_m
+                    + (r.y + r.shape) * ln((r.shape + r.expected_{{ back }}) / (r.shape + e.m * r.expected_{{ back }}))
             else
-                (2 * t.residual * e.ln_m - e.ln_m ^ 2) / (2 * t.variance)
-                / (1 + 0.15 * abs(t.residual) / sqrt(t.variance))
-        end as llr
-    from tests as t
-    inner join effects as e on t.chain = e.chain
-    where {{ judged_from('t.day', back=6, setting='priced_from') }}
+                (2 * (r.unremembered - case when e.m > 1 then r.high_{{ back }} else r.low_{{ back }} end) * e.ln_m - e.ln_m ^ 2)
+                / (2 * r.variance)
+                / (
+                    1 + 0.15 * abs(r.unremembered - case when e.m > 1 then r.high_{{ back }} else r.low_{{ back }} end)
+                    / sqrt(r.variance)
+                )
+        end as llr_{{ back }}
+        {%- endfor %}
+    from remembered as r
+    inner join effects as e on r.chain = e.chain
+    where {{ judged_from('r.day', back=6, setting='priced_from') }}
 ),
 
 running as (                -- slow and small incidents show only over several days
@@ -66,18 +95,19 @@ running as (                -- slow and small incidents show only over several d
         r.day,
         r.chain,
         r.test,
-        case
-            when r.llr <= 0 then 0
-            when r.longest = 2 then greatest(r.llr, sum(r.llr) over (w rows 1 preceding))
-            else greatest(
-                r.llr,
-                sum(r.llr) over (w rows 1 preceding),
-                sum(r.llr) over (w rows 2 preceding),
-                sum(r.llr) over (w rows 3 preceding),
-                sum(r.llr) over (w rows 4 preceding),
-                sum(r.llr) over (w rows 6 preceding)
-            )
-        end as evidence
+        greatest(
+            0,
+            r.llr_0
+            {%- for days, back in ((2, 2), (3, 2), (4, 6), (5, 6), (7, 6)) %},
+            case
+                when r.llr_{{ back }} > 0 and r.longest >= {{ days }}
+                    then
+                        sum(r.llr_{{ back }}) over (w rows {{ days - 1 }} preceding)
+                        -- What the level is off by is the same on all days of a window: it does not average out.
+                        * coalesce(r.day_variance / (r.day_variance + {{ days - 1 }} * 0.0025), 1)
+            end
+            {%- endfor %}
+        ) as evidence
     from ratios as r
     window w as (partition by r.tenant_id, r.platform, r.level, r.platform_id, r.test, r.m order by r.day)
 ),
@@ -236,6 +266,9 @@ final as (
         max(case when p.test = 'ctr' then p.score end) over same_day as ctr_score,
         max(case when p.test = 'cvr' then p.score end) over same_day as cvr_score,
         max(case when p.test = 'outage' then p.score end) over same_day as outage_score,
+        max(case when p.test = 'outage' and p.level = 'account' then p.score end) over (
+            partition by p.tenant_id, p.platform, p.account_id, p.day
+        ) as account_outage_score,
         round(p.observed::numeric, 6) as observed_sum,
         round(p.expected::numeric, 6) as expected_sum,
         round((p.expected * case when p.is_count then greatest(1 - p.margin, 0) else exp(-p.margin) end)::numeric, 6)

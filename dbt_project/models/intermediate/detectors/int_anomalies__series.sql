@@ -3,7 +3,7 @@
     pre_hook='{{ plan_for_statistics() }}',
     indexes=[{'columns': ['tenant_id', 'platform', 'platform_id', 'chain', 'day']}],
     post_hook='analyze {{ this }}',
-    meta={'replay_keeps': {'days': 126, 'setting': 'judged_from', 'back': 3}},
+    meta={'replay_keeps': {'days': 132, 'setting': 'judged_from', 'back': 3}},
 ) }}
 
 -- One chain is one conditional quantity, so that one cause raises one alarm: spend; clicks given impressions (ctr);
@@ -17,8 +17,8 @@ campaign_days as (
         d.delivery = 'delivered' and d.impressions > 0 as is_delivered,
         coalesce(d.maturity, 1) as known_share
     from {{ ref('int_metrics__entity_days') }} as d
-    -- The oldest residual, 61 days back, rests on weekday factors 10 days older, each of 8 weeks and 3 days.
-    where d.level = 'campaign' and d.day > d.as_of - 126
+    -- The oldest residual, 67 days back, rests on weekday factors 10 days older, each of 8 weeks and 3 days.
+    where d.level = 'campaign' and d.day > d.as_of - 132
 ),
 
 campaigns as (              -- delivered late enough to be judged or to be the company others are compared with
@@ -32,7 +32,7 @@ campaigns as (              -- delivered late enough to be judged or to be the c
         min(day) as first_day
     from campaign_days
     group by tenant_id, platform, platform_id
-    having bool_or(is_delivered and day > as_of - 62)
+    having bool_or(is_delivered and day > as_of - 68)
 ),
 
 spine as (                  -- every day, so that a frame of rows is a frame of days
@@ -159,7 +159,7 @@ first_pass as (             -- odd days by a plain median and quartile spread of
             percentile_cont(array[0.25, 0.5, 0.75]) within group (order by u.v) as quartiles
         from unnest(f.base_v[f.place - 28:f.place - 1]) as u (v)
         -- in here: as a condition of the join it is looked at after the work
-        where f.is_base and f.day > f.as_of - 98 and {{ judged_from('f.day', back=9) }}
+        where f.is_base and f.day > f.as_of - 104 and {{ judged_from('f.day', back=9) }}
     ) as q on true
 ),
 
@@ -174,7 +174,11 @@ shifts as (                 -- six odd days within seven are a new level, no lon
         array_agg(p.weekday_residual) over (
             partition by p.tenant_id, p.platform, p.platform_id, p.chain, extract(isodow from p.day) order by p.day
             rows between 7 preceding and current row
-        ) as same_weekdays
+        ) as same_weekdays,
+        avg(case when p.is_base then p.y end) over (
+            partition by p.tenant_id, p.platform, p.platform_id, p.chain order by p.day
+            rows between 51 preceding and current row
+        ) as usual_count
     from first_pass as p
 ),
 
@@ -182,14 +186,17 @@ own_weekdays as (
     select
         s.*,
         coalesce(o.n, 0) as n_weekdays,
-        o.factor as own_factor
+        o.factor as own_factor,
+        -- A rate's weekday is as well known as its counts are large: noise of one day against a spread of 0.17 between
+        -- campaigns.
+        case when s.is_count then 1.57 * (1 / (coalesce(s.usual_count, 0) + 0.1) + 0.05) / 0.03 else 8 end as pool_weight
     from shifts as s
     left join lateral (
         select
             count(u.r) as n,
             percentile_cont(0.5) within group (order by u.r) as factor
         from unnest(s.same_weekdays) as u (r)
-        where s.chain <> 'aov' and s.day > s.as_of - 73
+        where s.chain <> 'aov' and s.day > s.as_of - 79
     ) as o on true
     where {{ judged_from('s.day', back=3) }}
 ),
@@ -227,8 +234,8 @@ final as (
         o.is_missing,
         o.is_paused,
         o.is_zero,
-        (o.n_weekdays * coalesce(o.own_factor, 0) + case when o.is_count then 24 else 8 end * coalesce(p.factor, 0))
-        / (o.n_weekdays + case when o.is_count then 24 else 8 end) as weekday_factor
+        (o.n_weekdays * coalesce(o.own_factor, 0) + o.pool_weight * coalesce(p.factor, 0))
+        / (o.n_weekdays + o.pool_weight) as weekday_factor
     from own_weekdays as o
     left join pooled_weekdays as p
         on o.tenant_id = p.tenant_id and o.platform = p.platform and o.chain = p.chain and o.day = p.day

@@ -3,7 +3,7 @@
     pre_hook='{{ plan_for_statistics() }}',
     indexes=[{'columns': ['tenant_id', 'platform', 'platform_id', 'chain', 'day']}],
     post_hook='analyze {{ this }}',
-    meta={'replay_keeps': {'days': 34, 'setting': 'judged_from', 'back': 0}},
+    meta={'replay_keeps': {'days': 40, 'setting': 'judged_from', 'back': 0}},
 ) }}
 
 -- One line per campaign (or tenant), chain and day: the residual and its predictive variance, or the count and its
@@ -36,8 +36,8 @@ memories as (
     select
         r.*,
         row_number() over (partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day)::integer as place,
-        sum(case when r.is_tested then r.y end) over last_3 as last_y,
-        sum(case when r.is_tested then r.expected_y end) over last_3 as last_expected_y,
+        sum(case when r.is_tested then r.y end) over last_7 as last_y,
+        sum(case when r.is_tested then r.expected_y end) over last_7 as last_expected_y,
         sum(
             case
                 when r.is_count and r.is_base and r.expected_y > 0
@@ -51,9 +51,9 @@ memories as (
     from residuals as r
     where {{ judged_from('r.day', back=28) }}
     window
-        last_3 as (
+        last_7 as (
             partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day
-            rows between 3 preceding and 1 preceding
+            rows between 7 preceding and 1 preceding
         ),
         before_28_gap as (
             partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day
@@ -91,7 +91,7 @@ spreads as (
         from unnest(p.residuals[m.place - 3:m.place - 1]) as u (e)
         where not m.is_count
     ) as last on true
-    where m.day > m.as_of - 34 and {{ judged_from('m.day') }}
+    where m.day > m.as_of - 40 and {{ judged_from('m.day') }}
 ),
 
 pools as (
@@ -111,7 +111,7 @@ size_classes as (           -- the chance that an enabled campaign of this size 
         spend.tenant_id,
         spend.day,
         floor(log((ctr.sum_x / nullif(ctr.n_kept, 0))::numeric)) as size_class,
-        (sum(spend.zero_days) + 0.5) / (sum(spend.enabled_days) + 50) as zero_share
+        (sum(spend.zero_spells) + 0.5) / (sum(spend.enabled_days) + 50) as zero_share
     from residuals as spend
     inner join residuals as ctr
         on
@@ -119,7 +119,7 @@ size_classes as (           -- the chance that an enabled campaign of this size 
             and spend.platform_id = ctr.platform_id and spend.day = ctr.day
     where
         spend.chain = 'spend' and ctr.chain = 'ctr' and ctr.sum_x > 0 and ctr.n_kept > 0
-        and spend.day > spend.as_of - 34 and {{ judged_from('spend.day') }}
+        and spend.day > spend.as_of - 40 and {{ judged_from('spend.day') }}
     group by spend.tenant_id, spend.day, floor(log((ctr.sum_x / nullif(ctr.n_kept, 0))::numeric))
 ),
 
@@ -127,8 +127,7 @@ chances as (
     select
         s.*,
         ctr.sum_x / nullif(ctr.n_kept, 0) as usual_impressions,
-        (s.zero_days + 20 * c.zero_share::float8) / (s.enabled_days + 20) as zero_chance,
-        0.5 * least(greatest(coalesce(s.last_residual, 0), -0.6), 0.6) as memory,
+        (s.zero_days + 5 * c.zero_share::float8) / (s.enabled_days + 5) as zero_chance,
         case
             when s.chain = 'aov' then null
             else greatest(
@@ -139,7 +138,7 @@ chances as (
         greatest(
             (coalesce(s.information, 0) * coalesce(s.own_phi, 0) + 14 * coalesce(p.phi, 0.02))
             / (coalesce(s.information, 0) + 14), 0.004
-        ) + 1 / (coalesce(s.sum_y, 0) + 0.5) as phi
+        ) + 1 / (coalesce(s.sum_y, 0) + 0.5) + (0.3 * s.movement) ^ 2 as phi
     from spreads as s
     left join pools as p on s.tenant_id = p.tenant_id and s.chain = p.chain and s.day = p.day
     left join residuals as ctr
@@ -151,6 +150,19 @@ chances as (
         on
             s.tenant_id = c.tenant_id and s.day = c.day
             and floor(log(nullif(ctr.sum_x / nullif(ctr.n_kept, 0), 0)::numeric)) = c.size_class
+),
+
+remembered as (
+    select
+        c.*,
+        case
+            when not c.is_count then 0.5 * least(greatest(coalesce(c.last_residual, 0), -0.6), 0.6)
+            -- A week, and most of it: ads that tire lose a little every day, and that is no incident.
+            when c.last_expected_y > 0
+                then 0.8 * least(greatest(ln((c.last_y + 1 / c.phi) / (c.last_expected_y + 1 / c.phi)), -0.6), 0.6)
+            else 0
+        end as memory
+    from chances as c
 ),
 
 campaign_tests as (
@@ -175,22 +187,19 @@ campaign_tests as (
         c.residual - c.memory as residual,
         c.expected_v + c.memory as expected_v,
         case c.chain
-            when 'spend' then c.spread * (1 + 1.57 / c.n_level)
-            when 'cpc' then c.spread * (1 + 1.57 / c.n_level) + 1 / nullif(c.x, 0)
+            when 'spend' then c.spread * (1 + 1.57 / c.n_level) + (0.3 * c.movement) ^ 2
+            when 'cpc' then c.spread * (1 + 1.57 / c.n_level) + 1 / nullif(c.x, 0) + (0.3 * c.movement) ^ 2
             when 'aov'
-                then ln(1 + c.order_spread / nullif(c.x, 0)) + ln(1 + c.order_spread / nullif(c.sum_x, 0)) + 0.0009
+                then
+                    ln(1 + c.order_spread / nullif(c.x, 0)) + ln(1 + c.order_spread / nullif(c.sum_x, 0)) + 0.0009
+                    + (0.3 * c.movement) ^ 2
         end as variance,
-        c.expected_y * case
-            when c.last_expected_y > 0
-                then exp(
-                    0.5 * least(greatest(ln((c.last_y + 1 / c.phi) / (c.last_expected_y + 1 / c.phi)), -0.3), 0.3)
-                )
-            else 1
-        end as expected_y,
+        c.expected_y * exp(c.memory) as expected_y,
+        c.memory,
         d.spend::float8 as spend,
         d.fx_rate::float8 as fx_rate,
         aov.level as aov_level
-    from chances as c
+    from remembered as c
     left join entity_days as d
         on
             d.level = 'campaign' and c.tenant_id = d.tenant_id and c.platform = d.platform
@@ -202,9 +211,41 @@ campaign_tests as (
             and c.platform_id = aov.platform_id and c.day = aov.day
 ),
 
+account_tests as (          -- a pixel lost in an account of small campaigns shows in none of them alone
+    select
+        tenant_id,
+        platform,
+        account_id,
+        day,
+        min(as_of) as as_of,
+        min(currency) as currency,
+        sum(case when is_tested then y end) as y,
+        sum(case when is_tested then x end) as x,
+        -- Two campaigns at least, and none of them alone to blame.
+        count(case when is_tested and expected_y > 0 then 1 end) >= 2
+        and max(case when is_tested then greatest(expected_y - y, 0) end)
+        <= 0.7 * sum(case when is_tested then greatest(expected_y - y, 0) end) as is_tested,
+        sum(case when is_tested then phi * expected_y ^ 2 end)
+        / nullif(sum(case when is_tested then expected_y end) ^ 2, 0) + 0.01 as phi,
+        sum(case when is_tested then expected_y end) as expected_y,
+        ln(
+            nullif(sum(case when is_tested then expected_y end), 0)
+            / nullif(sum(case when is_tested then expected_y * exp(-memory) end), 0)
+        ) as memory,
+        sum(spend) as spend,
+        min(fx_rate) as fx_rate,
+        ln(
+            sum(case when is_tested then exp(aov_level) * expected_y end)
+            / nullif(sum(case when is_tested and aov_level is not null then expected_y end), 0)
+        ) as aov_level
+    from campaign_tests
+    where chain = 'cvr' and account_id is not null
+    group by tenant_id, platform, account_id, day
+),
+
 movements as (
     select distinct         -- the same for every campaign of the tenant
-        tenant_id, chain, as_of, day, movement, n_campaigns
+        tenant_id, chain, as_of, day, tenant_movement as movement, n_campaigns
     from residuals
     where is_tested and n_campaigns >= 6
 ),
@@ -223,8 +264,8 @@ movement_spreads as (
             percentile_cont(0.5) within group (order by b.movement) filter (where b.day >= m.day - 3) as last_movement
         from movements as b
         where b.tenant_id = m.tenant_id and b.chain = m.chain and b.day < m.day and b.day >= m.day - 28
-    ) as usual on m.day > m.as_of - 34
-    where m.day > m.as_of - 34 and {{ judged_from('m.day') }}
+    ) as usual on m.day > m.as_of - 40
+    where m.day > m.as_of - 40 and {{ judged_from('m.day') }}
 ),
 
 tenant_facts as (
@@ -240,16 +281,44 @@ tenant_facts as (
         on
             r.tenant_id = d.tenant_id and r.platform = d.platform and d.level = 'campaign'
             and r.platform_id = d.platform_id and r.day = d.day
-    where r.is_tested and r.day > r.as_of - 34 and {{ judged_from('r.day') }}
+    where r.is_tested and r.day > r.as_of - 40 and {{ judged_from('r.day') }}
     group by r.tenant_id, r.chain, r.day
 ),
 
 final as (
     select
         tenant_id, platform, account_id, level, platform_id, chain, is_count, day, as_of, currency, y, x, movement,
-        is_tested, is_zero, zero_llr, phi, residual, expected_v, variance, expected_y, spend,
+        is_tested, is_zero, zero_llr, phi, residual, expected_v, variance, expected_y, memory, spend,
         fx_rate, aov_level
     from campaign_tests
+    union all
+    select
+        a.tenant_id,
+        a.platform,
+        a.account_id,
+        'account' as level,
+        a.account_id as platform_id,
+        'cvr' as chain,
+        true as is_count,
+        a.day,
+        a.as_of,
+        a.currency,
+        a.y,
+        a.x,
+        0 as movement,
+        coalesce(a.is_tested, false) as is_tested,
+        false as is_zero,
+        null as zero_llr,
+        a.phi,
+        null as residual,
+        null as expected_v,
+        null as variance,
+        a.expected_y,
+        a.memory,
+        a.spend,
+        a.fx_rate,
+        a.aov_level
+    from account_tests as a
     union all
     select
         m.tenant_id,
@@ -274,6 +343,7 @@ final as (
         - (m.movement - m.memory) as expected_v,
         m.variance,
         f.y * exp(-(m.movement - m.memory)) as expected_y,
+        m.memory,
         f.spend,
         1 as fx_rate,
         null as aov_level

@@ -72,16 +72,44 @@ sums as (
         count(case when d.day > w.window_end - 30 then 1 end) as n_days,
         sum(d.conversions) as n_60,
         sum(d.conversion_value) as value_60,
-        regr_count(ln((d.conversions / d.known_share + 0.5)::float8), ln(nullif(d.spend, 0)::float8)) as slope_days,
-        regr_slope(ln((d.conversions / d.known_share + 0.5)::float8), ln(nullif(d.spend, 0)::float8)) as slope,
-        regr_sxx(ln((d.conversions / d.known_share + 0.5)::float8), ln(nullif(d.spend, 0)::float8)) as sxx,
-        regr_syy(ln((d.conversions / d.known_share + 0.5)::float8), ln(nullif(d.spend, 0)::float8)) as syy,
-        regr_sxy(ln((d.conversions / d.known_share + 0.5)::float8), ln(nullif(d.spend, 0)::float8)) as sxy
+        sum(d.spend * d.known_share) as mature_spend_60
     from windows as w
     inner join days as d
         on w.tenant_id = d.tenant_id and w.platform = d.platform and w.campaign_id = d.campaign_id
     where d.is_usable and d.day <= w.window_end and d.day > w.window_end - 60
     group by w.tenant_id, w.platform, w.campaign_id
+),
+
+weeks as (                  -- whole weeks: weekdays that sell badly say nothing about what more money brings
+    select
+        w.tenant_id,
+        w.platform,
+        w.campaign_id,
+        ln(nullif(avg(d.spend), 0)::float8) as x,
+        ln(((sum(d.conversions / d.known_share) + 0.5) / count(*))::float8) as y,
+        sum(d.conversions) as n
+    from windows as w
+    inner join days as d
+        on w.tenant_id = d.tenant_id and w.platform = d.platform and w.campaign_id = d.campaign_id
+    where d.is_usable and d.day <= w.window_end and d.day > w.window_end - 84
+    group by w.tenant_id, w.platform, w.campaign_id, (w.window_end - d.day) / 7
+    having count(*) >= 5
+),
+
+slopes as (
+    select
+        tenant_id,
+        platform,
+        campaign_id,
+        regr_slope(y, x) as slope,
+        -- Counting noise at least: a few weeks may lie on a line by luck.
+        greatest(
+            (regr_syy(y, x) - regr_sxy(y, x) ^ 2 / nullif(regr_sxx(y, x), 0)) / nullif(regr_count(y, x) - 2, 0),
+            1 / (avg(n) + 1)
+        ) / nullif(regr_sxx(y, x), 0) as slope_variance
+    from weeks
+    group by tenant_id, platform, campaign_id
+    having regr_count(y, x) >= 6
 ),
 
 recent as (                 -- pace: outages and immature days spend like others
@@ -205,6 +233,7 @@ prices as (                 -- price and appeal of a click: the last 14 days aga
         d.platform,
         d.campaign_id,
         sum(case when d.day > l.as_of - 14 then d.decision_clicks end) as clicks_14,
+        sum(case when d.day <= l.as_of - 14 then d.decision_clicks end) as clicks_first,
         sum(case when d.day > l.as_of - 14 then d.spend end)
         / nullif(sum(case when d.day > l.as_of - 14 then d.decision_clicks end), 0) as cpc_14,
         sum(case when d.day <= l.as_of - 14 then d.spend end)
@@ -240,25 +269,50 @@ market as (
     group by tenant_id, platform
 ),
 
+returns as (                -- conversions per unit of spend: the last 30 days against the 60 before
+    select
+        d.tenant_id,
+        d.platform,
+        d.campaign_id,
+        sum(case when d.day > d.as_of - 30 then d.conversions end) as n_now,
+        sum(case when d.day > d.as_of - 30 then d.spend * d.known_share end) as spend_now,
+        sum(case when d.day <= d.as_of - 30 then d.conversions end) as n_before,
+        sum(case when d.day <= d.as_of - 30 then d.spend * d.known_share end) as spend_before
+    from days as d
+    where d.is_usable and d.day > d.as_of - 90
+    group by d.tenant_id, d.platform, d.campaign_id
+),
+
+seasons as (                -- what moved the whole tenant's return is no campaign's merit or fault
+    select
+        tenant_id,
+        percentile_cont(0.5) within group (
+            order by ln(((n_now / spend_now) / (n_before / spend_before))::float8)
+        ) * count(*) / (count(*) + 2) as movement
+    from returns
+    where n_now >= 8 and n_before >= 8 and spend_now > 0 and spend_before > 0
+    group by tenant_id
+    having count(*) >= 6
+),
+
 evidence as (
     select
         w.*,
+        coalesce(season.movement, 0) as season,
         coalesce(s.n, 0) as n,
         coalesce(s.value, 0) as value,
         coalesce(s.spend, 0) as spend,
         coalesce(s.mature_spend, 0) as mature_spend,
         coalesce(s.n_days, 0) as n_days,
+        coalesce(s.n_60, 0) as n_60,
+        coalesce(s.mature_spend_60, 0) as mature_spend_60,
         s.mature_spend / nullif(s.spend, 0) as mature_share,
         coalesce(case when s.value_60 > 0 then s.value_60 / nullif(s.n_60, 0) end, a.order_value) as order_value,
         case when w.target_metric = 'roas' then case when o.n_days >= 5 then o.cv2 else 0.5 end else 0 end as cv2,
         r.daily_spend,
         r.budget_use,
-        s.slope_days,
-        case when s.slope_days >= 14 and s.sxx > 0 then s.slope end as own_slope,
-        case
-            when s.slope_days >= 14 and s.sxx > 0
-                then greatest((s.syy - s.sxy ^ 2 / s.sxx) / (s.slope_days - 2), 0.000001) / s.sxx
-        end as slope_variance,
+        slopes.slope as own_slope,
+        slopes.slope_variance,
         x.daily_spend as account_daily_spend,
         t.spend_30 as tenant_spend_30,
         c.last_change,
@@ -268,6 +322,7 @@ evidence as (
         m.roas as week_roas,
         m.budget_use as week_budget_use,
         p.clicks_14,
+        p.clicks_first,
         p.cpc_14,
         p.cpc_first,
         p.ctr_change,
@@ -277,6 +332,10 @@ evidence as (
     from windows as w
     left join sums as s
         on w.tenant_id = s.tenant_id and w.platform = s.platform and w.campaign_id = s.campaign_id
+    left join slopes
+        on
+            w.tenant_id = slopes.tenant_id and w.platform = slopes.platform
+            and w.campaign_id = slopes.campaign_id
     left join recent as r
         on w.tenant_id = r.tenant_id and w.platform = r.platform and w.campaign_id = r.campaign_id
     left join order_spreads as o
@@ -294,6 +353,7 @@ evidence as (
         on w.tenant_id = m.tenant_id and w.platform = m.platform and w.campaign_id = m.campaign_id
     left join price_changes as p
         on w.tenant_id = p.tenant_id and w.platform = p.platform and w.campaign_id = p.campaign_id
+    left join seasons as season on w.tenant_id = season.tenant_id
     left join market as k on w.tenant_id = k.tenant_id and w.platform = k.platform
 ),
 
@@ -304,7 +364,12 @@ called_for as (
             when 'cpa' then e.mature_spend / nullif(e.target, 0)
             else e.mature_spend * e.target / nullif(e.order_value, 0)
         end as at,
-        coalesce(1 / e.slope_variance, 0) / (coalesce(1 / e.slope_variance, 0) + 1 / 0.0225) as slope_weight
+        case e.target_metric
+            when 'cpa' then e.mature_spend_60 / nullif(e.target, 0)
+            else e.mature_spend_60 * e.target / nullif(e.order_value, 0)
+        end as at_60,
+        -- How a campaign answers to money is 0.85 give or take 0.3 before its own weeks speak: some are saturated.
+        coalesce(1 / e.slope_variance, 0) / (coalesce(1 / e.slope_variance, 0) + 1 / 0.09) as slope_weight
     from evidence as e
 ),
 
@@ -313,6 +378,7 @@ posterior as (
         c.*,
         ln((c.n / (1 + c.cv2) + 4)::float8 / (c.at / (1 + c.cv2) + 4)::float8) as theta,
         sqrt(1 / (c.n / (1 + c.cv2) + 4)::float8 + 0.0064) as se,
+        ln((c.n_60 / (1 + c.cv2) + 4)::float8 / (c.at_60 / (1 + c.cv2) + 4)::float8) as theta_60,
         least(greatest(
             c.slope_weight * coalesce(c.own_slope, 0) + (1 - c.slope_weight) * 0.85, 0.2
         ), 1.2) as marginal_slope
@@ -371,6 +437,8 @@ final as (
         round(exp(j.theta)::numeric, 6) as ratio,
         round(exp(j.lo)::numeric, 6) as ratio_low,
         round(exp(j.hi)::numeric, 6) as ratio_high,
+        round(exp(j.theta_60)::numeric, 6) as ratio_60,
+        round(exp(j.season)::numeric, 6) as season_ratio,
         round(j.result, 6) as result,
         round(j.marginal_slope::numeric, 4) as marginal_slope,
         coalesce(j.slope_weight >= 0.5, false) as is_slope_known,
@@ -399,6 +467,11 @@ final as (
         round(j.cpc_change::numeric, 6) as cpc_change,
         round(j.market_cpc_change::numeric, 6) as market_cpc_change,
         round(j.net_cpc_change::numeric, 6) as net_cpc_change,
+        -- The cautious end of its 90 % range: clicks are few, and prices wander by a tenth.
+        round((
+            (1 + j.net_cpc_change)
+            * exp(-1.645 * sqrt(1 / nullif(j.clicks_14, 0)::float8 + 1 / nullif(j.clicks_first, 0)::float8 + 0.01)) - 1
+        )::numeric, 6) as net_cpc_change_low,
         case
             when coalesce(j.n, 0) = 0
                 then format(
@@ -437,6 +510,8 @@ final as (
             'order_value', round(j.order_value, 4),
             'cv2', round(j.cv2::numeric, 4),
             'budget_use', round(j.budget_use, 4),
+            'season_ratio', round(exp(j.season)::numeric, 4),
+            'ratio_60_days', round(exp(j.theta_60)::numeric, 4),
             'daily_spend', round(j.daily_spend, 2)
         ) as evidence
     from judged as j

@@ -23,7 +23,7 @@ broken as (                 -- by the evidence of the conversion drop detector a
         day
     from {{ ref('int_anomalies__scores') }}
     where
-        test = 'outage' and score >= greatest(8.2, bar) and score > cvr_score
+        test = 'outage' and score >= greatest(7.5, bar) and score > cvr_score
         and observed_sum <= 0.15 * expected_sum
 ),
 
@@ -37,6 +37,14 @@ broken_accounts as (
     where level = 'campaign'
     group by tenant_id, platform, account_id, day
     having count(*) >= 2
+    union
+    select
+        tenant_id,
+        platform,
+        account_id,
+        day
+    from broken
+    where level = 'account'
 ),
 
 outages as (                -- a campaign's own, its account's, the tenant's; and the two days after
