@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 OneTenant = Annotated[str, typer.Option("--tenant", help="Name or id.")]
 PlatformOption = Annotated[str, typer.Option(help="meta, tiktok, google or pinterest.")]
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Ids, or beginnings of them.")]
+WIDE = ("campaign and period", "test")  # columns that take what the others leave
 Json = Annotated[bool, typer.Option("--json", help="One JSON list for programs.")]
 
 
@@ -63,15 +65,14 @@ def list_budgets(
             words.money(row["budget"], currency, estimate=True),
             words.money(row["spend_to_date"], currency, estimate=True),
             words.money(row["projected_spend"], currency, estimate=True),
-            words.money(row["recommended_budget"], currency, estimate=True),
             (row["pacing_status"] or "not read yet").replace("_", " "),
-            f"{words.where(row)} ({words.platform_name(row['platform'])})",
-            f"{words.short_day(row['period_start'])} – {words.short_day(row['period_end'])}",
+            f"{words.where(row)} ({words.platform_name(row['platform'])}), "
+            f"{_period(row['period_start'], row['period_end'])}",
         )
 
     _print_list(
         "budget", tenant, line,
-        ("id", "budget", "spent", "projected", "advised", "pace", "campaign", "period"), 5,
+        ("id", "budget", "spent", "projected", "pace", "campaign and period"), 4,
         keep=lambda row: everything or not _is_over(row), as_json=as_json,
         empty="There is no budget of a running period.", following="aegis budgets show ID",
     )  # fmt: skip
@@ -301,7 +302,6 @@ def _comparison(found: dict[str, Any]) -> str:
 
 
 def _is_over(row: dict[str, Any]) -> bool:
-    from datetime import date
 
     return bool(row["period_end"] < date.today())
 
@@ -326,6 +326,13 @@ def _find(kind: Kind, ids: list[str], tenant: str | None) -> tuple[Database, lis
     tenants = _tenants(database, tenant)
     found = [plans.find(database, kind, tenants, text) for text in ids]
     return database, list({one.id: one for one in found}.values())
+
+
+def _period(first: date, last: date) -> str:
+    from aegis import summary_words as words
+
+    days = [first + timedelta(n) for n in range((last - first).days + 1)]
+    return words.span(days)
 
 
 def _print_list(
@@ -356,7 +363,7 @@ def _print_list(
             padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True,
         )  # fmt: skip
         for number, heading in enumerate(headings):
-            wide = number == len(headings) - 2
+            wide = heading in WIDE
             table.add_column(
                 heading, ratio=1 if wide else None, no_wrap=not wide,
                 justify="right" if 0 < number < amounts else "left",

@@ -121,7 +121,7 @@ def test_a_test_is_added_started_and_completed(warehouse: Any, tenant: str) -> N
         (("budgets", "set", "1", "5", "--tenant", "Nobody", "--platform", "meta"), "Nobody"),
         (
             ("budgets", "set", "1", "5", "--tenant", "Northwind", "--platform", "meta", "--to", "2020-01-01"),
-            "a budget cannot run from",
+            "before it begins",
         ),
         (
             ("tests", "add", "T", "--tenant", "Northwind", "--platform", "meta", "--variant", "A"),
