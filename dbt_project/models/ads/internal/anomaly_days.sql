@@ -70,6 +70,12 @@ watched_campaigns as (
     group by tenant_id, platform, account_id, day
 ),
 
+account_spend as (          -- campaigns that were replaced stopped too, and their account spends as before
+    select tenant_id, platform, account_id, day, spend
+    from {{ ref('int_metrics__entity_days') }}
+    where level = 'account'
+),
+
 accounts as (               -- tracking lost in several campaigns at once; delivery stopped in all of them
     select
         r.tenant_id,
@@ -95,11 +101,18 @@ accounts as (               -- tracking lost in several campaigns at once; deliv
     from retyped as r
     left join watched_campaigns as w
         on r.tenant_id = w.tenant_id and r.platform = w.platform and r.account_id = w.account_id and r.day = w.day
+    left join account_spend as s
+        on r.tenant_id = s.tenant_id and r.platform = s.platform and r.account_id = s.account_id and r.day = s.day
     where
         r.level = 'campaign'
         and (r.anomaly_type = 'spend_drop' or (r.anomaly_type = 'conversion_drop' and r.is_tracking_outage))
     group by r.tenant_id, r.platform, r.account_id, r.anomaly_type, r.metric, r.day
-    having count(*) >= 2 and (r.anomaly_type = 'conversion_drop' or count(*) >= max(w.n_campaigns))
+    having
+        count(*) >= 2
+        and (
+            r.anomaly_type = 'conversion_drop'
+            or (count(*) >= max(w.n_campaigns) and coalesce(max(s.spend) < 0.5 * sum(r.expected_sum), true))
+        )
 ),
 
 final as (
