@@ -18,7 +18,12 @@ sync_app = typer.Typer(help="Read the platforms' APIs: what is missing or stale,
 
 TenantChoice = Annotated[str | None, typer.Option("--tenant", help="Name or id; all when left out.")]
 AccountChoice = Annotated[str | None, typer.Option("--account", help="One ad account; all when left out.")]
-FromDay = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, like 2026-11-01.")]
+FromDay = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="DAY", help="First day, like 2026-11-01; since the first load when left out."
+    ),
+]
 ToDay = Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last day; today when left out.")]
 AsOf = Annotated[
     str | None,
@@ -99,10 +104,9 @@ def _run(
     if as_of is not None:
         now = dt.datetime.combine(parse_day(as_of, "--as-of") + dt.timedelta(days=1), dt.time(14), dt.UTC)
     period = None
-    if first is not None or last is not None:
-        if first is None:
-            raise AegisError("--to needs --from.", "Give the first day too.")
-        end = parse_day(last, "--to") if last is not None else now.date()
+    until = parse_day(last, "--to") if last is not None else None
+    if first is not None:
+        end = until or now.date()
         begin = parse_day(first, "--from")
         if end < begin:
             raise AegisError(f"--to {end} is before --from {begin}.", "Exchange them.")
@@ -124,7 +128,7 @@ def _run(
     with database.connect("owner") as connection:
         request_id = on_demand.take(connection, operator(), period, force=force)
     report = flow.sync(
-        connections, keys, chosen, period=period, now=now, requested_by=operator(), request_id=request_id,
+        connections, keys, chosen, period=period, until=until, now=now, requested_by=operator(), request_id=request_id,
         force=force, progress=_show, options={"notice": note},
     )  # fmt: skip
     note(
@@ -236,7 +240,10 @@ def accounts(
         if state in ("pending", "syncing"):
             what = f"{state}, {done} of {total} days"
         elif state == "rate_limited" and retry_at is not None:
-            what = f"rate_limited until {retry_at:%H:%M} UTC"
+            what = f"rate_limited until {retry_at:%Y-%m-%d %H:%M} UTC"
+            if retry_at <= now:
+                # The platform answers again: nothing is wrong with the account, it only has to go on.
+                what, error = f"stopped, {done} of {total} days; the next sync goes on", None
         lines.append(
             (
                 name,
