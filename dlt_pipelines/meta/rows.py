@@ -43,7 +43,7 @@ def read_page(content: bytes) -> Any:
         if not content.isascii():
             content.decode()  # bytes that are skipped are not checked for this
         page: Any = _decoder.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return orjson.loads(content)
     return {"data": page.data, "paging": page.paging}
 

@@ -136,6 +136,7 @@ def test_what_is_no_page_as_expected_is_read_whole(content: bytes) -> None:
     [
         b"", b"<html>", b'{"data":[', b'{"data":[{"actions":["\xff"]}]}', b'{"data":[{"actions":["\\ud800"]}]}',
         b'{"data":[{"actions":[1,]}]}', b'{"data":[{"actions":[NaN]}]}', b'{"data":[{"actions":["a\x01"]}]}',
+        pytest.param(b'{"data":[{"actions":' + b"[" * 99_999 + b"]" * 99_999 + b"}]}", id="deep"),
     ],
 )  # fmt: skip
 def test_what_is_no_json_is_none_inside_of_nested_lists_either(content: bytes) -> None:
