@@ -21,7 +21,7 @@ test: setup lint ## what CI runs: linters and types, then all tests but the long
 test-long: setup ## the tests that take minutes
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m long
 
-bench: setup ## measure the figures of the goals, on a server of its own (PARTS=connector: that part alone)
+bench: setup ## measure the figures of the goals, on a server of its own (PARTS=connector: that part alone; PARTS=million: its million ad-days)
 	@$(BIN)/python -m bench $(PARTS)
 
 evaluate: setup ## measure detectors and rules on labelled worlds (scored seeds), beside what people use instead

@@ -1,6 +1,6 @@
 """Deleting tenants: every row of theirs from every schema, and the logins that only they had.
 
-Policy: history and the audit trail of a tenant go with it. What stays is one row of audit.tenant_deletions, which holds
+Policy: history and the audit trail of a tenant go with it. What stays is one row of ops.tenant_deletions, which holds
 the hash of the tenant's id, the number of rows, the time and who did it. Backups are files of the operator's and keep
 what they held.
 """
@@ -53,7 +53,7 @@ def delete_tenant(database: Database, tenant: Tenant, progress: Progress = lambd
         row = connection.execute("select tenancy.delete_tenants(array[%s::uuid])", (tenant_id,)).fetchone()
         rows = int(row[0]) if row else 0
         connection.execute(
-            "insert into audit.tenant_deletions (tenant_hash, deleted_rows) values (%s, %s)",
+            "insert into ops.tenant_deletions (tenant_hash, deleted_rows) values (%s, %s)",
             (hashlib.sha256(tenant_id.encode()).hexdigest(), rows),
         )
     for login in logins:

@@ -252,13 +252,14 @@ class Scheduler:
 
 def _timezones(database: Database) -> list[str]:
     """The tenants' time zones. Raises AegisError where nothing was deployed yet."""
-    with database.connect("admin") as connection:
-        row = connection.execute("select to_regclass('tenancy.tenants') is not null").fetchone()
-    if row is None or not row[0]:
-        raise AegisError("The schema is not there yet.", "Run `aegis deploy`, then `aegis up --scheduler`.")
     from aegis.tenants import list_tenants
 
     with database.connect("owner") as connection:
+        row = connection.execute("select to_regclass('tenancy.tenants') is not null").fetchone()
+        if row is None or not row[0]:
+            raise AegisError(
+                "The schema is not there yet.", "Run `aegis deploy`, then `aegis up --scheduler`."
+            )
         return sorted({one.timezone for one in list_tenants(connection)})
 
 

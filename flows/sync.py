@@ -75,6 +75,7 @@ def sync(
     accounts: Sequence[Account],
     *,
     period: Window | None = None,
+    until: dt.date | None = None,
     now: dt.datetime | None = None,
     requested_by: str | None = None,
     request_id: int | None = None,
@@ -88,6 +89,7 @@ def sync(
 ) -> SyncReport:
     """Bring these accounts up to date. Expected failures are in the report.
 
+    until        where there is no period: its last day, instead of today
     options      handed to the platform's `build`: patience, polling, sleep
     request_id   of `on_demand.take`, where a person asked; the schedule has none
     patience     seconds to wait for another sync of the same account
@@ -112,6 +114,7 @@ def sync(
             _maker(credential, options or {}, stop),
             account,
             period=period,
+            until=until,
             now=moment,
             requested_by=requested_by,
             request_id=request_id,

@@ -47,7 +47,7 @@ def tenant_delete(
 ) -> None:
     """Delete a tenant for good: every row in every schema, history and audit trail included, and its logins.
 
-    What stays is one row of audit.tenant_deletions with the hash of the tenant's id. Backups keep what they held.
+    What stays is one row of ops.tenant_deletions with the hash of the tenant's id. Backups keep what they held.
     """
     from aegis.database import open_database
     from aegis.erase import delete_tenant

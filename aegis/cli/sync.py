@@ -19,7 +19,12 @@ sync_app = typer.Typer(help="Read the platforms' APIs: what is missing or stale,
 
 TenantChoice = Annotated[str | None, typer.Option("--tenant", help="Name or id; all when left out.")]
 AccountChoice = Annotated[str | None, typer.Option("--account", help="One ad account; all when left out.")]
-FromDay = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, like 2026-11-01.")]
+FromDay = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="DAY", help="First day, like 2026-11-01; since the first load when left out."
+    ),
+]
 ToDay = Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last day; today when left out.")]
 AsOf = Annotated[
     str | None,
@@ -100,10 +105,9 @@ def _run(
     if as_of is not None:
         now = dt.datetime.combine(parse_day(as_of, "--as-of") + dt.timedelta(days=1), dt.time(14), dt.UTC)
     period = None
-    if first is not None or last is not None:
-        if first is None:
-            raise AegisError("--to needs --from.", "Give the first day too.")
-        end = parse_day(last, "--to") if last is not None else now.date()
+    until = parse_day(last, "--to") if last is not None else None
+    if first is not None:
+        end = until or now.date()
         begin = parse_day(first, "--from")
         if end < begin:
             raise AegisError(f"--to {end} is before --from {begin}.", "Exchange them.")
@@ -127,7 +131,7 @@ def _run(
     demo_ids = _demo_tenants(database)
     own = [one for one in chosen if one.tenant_id not in demo_ids]
     report = flow.sync(
-        connections, keys, own, period=period, now=now, requested_by=operator(), request_id=request_id,
+        connections, keys, own, period=period, until=until, now=now, requested_by=operator(), request_id=request_id,
         force=force, progress=_show, options={"notice": note},
     )  # fmt: skip
     if len(own) < len(chosen):
@@ -252,7 +256,10 @@ def accounts(
         if state in ("pending", "syncing"):
             what = f"{state}, {done} of {total} days"
         elif state == "rate_limited" and retry_at is not None:
-            what = f"rate_limited until {retry_at:%H:%M} UTC"
+            what = f"rate_limited until {retry_at:%Y-%m-%d %H:%M} UTC"
+            if retry_at <= now:
+                # The platform answers again: nothing is wrong with the account, it only has to go on.
+                what, error = f"stopped, {done} of {total} days; the next sync goes on", None
         lines.append(
             (
                 name,

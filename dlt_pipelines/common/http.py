@@ -95,6 +95,7 @@ class Usage:
 
 
 Judge = Callable[[Answer], Any]
+Parse = Callable[[bytes], Any]  # raises ValueError for what is no JSON
 
 
 @dataclass
@@ -127,6 +128,7 @@ class Http:
         params: Mapping[str, Any] | None = None,
         form: Mapping[str, Any] | None = None,
         with_token: bool = True,
+        parse: Parse = orjson.loads,
     ) -> Any:
         """What `judge` makes of the answer. Raises as the module says."""
         tries = 0
@@ -134,7 +136,7 @@ class Http:
             if self.cancelled():
                 raise CancelledError("The work was cancelled.")
             try:
-                answer = self._send(method, path, account, params, form, with_token)
+                answer = self._send(method, path, account, params, form, with_token, parse)
                 result = judge(answer)
             except TransientError as problem:
                 self.usage.failed += 1
@@ -188,6 +190,7 @@ class Http:
         params: Mapping[str, Any] | None,
         form: Mapping[str, Any] | None,
         with_token: bool,
+        parse: Parse,
     ) -> Answer:
         where = f"{method} {path}"
         with account_slot(account):
@@ -215,8 +218,8 @@ class Http:
             )
         content = response.content
         try:
-            data = orjson.loads(content)
-        except orjson.JSONDecodeError:
+            data = parse(content)
+        except ValueError:
             return Answer(response.status_code, response.headers, None, False)
         return Answer(response.status_code, response.headers, data, True)
 

@@ -43,7 +43,7 @@ from dlt_pipelines.common.errors import (
     TooMuchDataError,
 )
 from dlt_pipelines.common.http import Usage
-from dlt_pipelines.common.spool import Spool
+from dlt_pipelines.common.spool import Shelf, Spool
 from dlt_pipelines.common.windows import Tier, Window, chunks, due_days, halves, local_day
 
 if TYPE_CHECKING:
@@ -80,12 +80,13 @@ class Refusal:
 
 @dataclass
 class Pull:
-    """What was read in one go. `days` counts the rows of facts by day, refused and repeated ones not among them.
+    """What was read in one go; a Shelf where a table may be long. `days` counts the rows of facts by day, refused and
+    repeated ones not among them.
 
     `since`: the platform keeps nothing before this day; earlier days of the window were not answered.
     """
 
-    tables: dict[str, list[pa.Table]] = field(default_factory=dict)
+    tables: dict[str, Shelf | list[pa.Table]] = field(default_factory=dict)
     days: Counter[dt.date] = field(default_factory=Counter)
     refused: list[Refusal] = field(default_factory=list)
     rows_read: int = 0
@@ -293,6 +294,7 @@ def sync_account(
     account: Account,
     *,
     period: Window | None = None,
+    until: dt.date | None = None,
     now: dt.datetime | None = None,
     requested_by: str | None = None,
     request_id: int | None = None,
@@ -305,6 +307,7 @@ def sync_account(
 
     period      days to look at; left out: everything since the first load. Only missing and stale days are asked
                 for, with `force` all of them
+    until       where `period` is left out, its last day instead of today
     now         the moment that decides what is stale and what is stamped; left out the true one
     request_id  of `on_demand.take`, where a person asked
     patience    seconds to wait for another sync of this account to end before giving up
@@ -319,7 +322,7 @@ def sync_account(
             one = _AccountSync(
                 connections, connection, make, account, now, requested_by, force, progress, result
             )
-            return one.run(period, sync_id, request_id)
+            return one.run(period, until, sync_id, request_id)
         result.state, result.error = "failed", f"{account} is being synced already."
         result.hint = "Wait for it to end, or cancel it with: aegis sync cancel"
         if sync_id is not None:
@@ -377,13 +380,19 @@ class _AccountSync:
         self._allowed = 0
         self._watch: psycopg.Connection[Any] | None = None
 
-    def run(self, period: Window | None, sync_id: int | None, request_id: int | None) -> AccountResult:
+    def run(
+        self, period: Window | None, until: dt.date | None, sync_id: int | None, request_id: int | None
+    ) -> AccountResult:
         result = self.result
         lookback = read_lookback(self.connection, self.account.platform)
         pulled = read_pulled(self.connection, self.account, self.now)
-        period = period or default_period(
-            pulled, self.today, lookback, read_first_load_days(self.connection, self.account.platform)
-        )
+        if period is None:
+            period = default_period(
+                pulled, self.today, lookback, read_first_load_days(self.connection, self.account.platform)
+            )
+            if until is not None and until < period.first:
+                return self._begins_after(until, period.first, sync_id)
+            period = Window(period.first, until or period.last)
         self.sync_id = sync_id or request(
             self.connection, self.account, period, self.requested_by, request_id
         )
@@ -429,6 +438,14 @@ class _AccountSync:
                 self._finish(connector)
             raise
         self._finish(connector)
+        return result
+
+    def _begins_after(self, until: dt.date, first: dt.date, sync_id: int | None) -> AccountResult:
+        result = self.result
+        result.state, result.error = "failed", f"The days of {self.account} begin on {first}, after {until}."
+        result.hint = "Give the first day too, with --from."
+        if sync_id is not None:
+            _finish(self.connection, sync_id, result)
         return result
 
     # states
@@ -626,6 +643,9 @@ class _AccountSync:
     @staticmethod
     def _keep(spool: Spool, pulls: Pull, pull: Pull) -> None:
         for name, tables in pull.tables.items():
+            if isinstance(tables, Shelf):
+                spool.adopt(name, tables)
+                continue
             for table in tables:
                 spool.add(name, table)
         pulls.days += pull.days

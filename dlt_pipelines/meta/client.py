@@ -1,4 +1,4 @@
-"""Calls to the Marketing API -> pages of plain dicts. Imports neither dlt nor Prefect.
+"""Calls to the Marketing API -> pages of plain dicts (of InsightRows where asked for). Imports neither dlt nor Prefect.
 
 Paging  `paging.next` is never followed: it holds the token and the vendor's host name. The same request is sent again
         with `after`, as long as `next` is there: empty and short pages in the middle are normal. A cursor that comes
@@ -32,7 +32,7 @@ from dlt_pipelines.common.errors import (
     TooMuchDataError,
     TransientError,
 )
-from dlt_pipelines.common.http import Answer, Http
+from dlt_pipelines.common.http import Answer, Http, Parse
 from dlt_pipelines.common.tokens import Secret
 from dlt_pipelines.common.windows import Window, chunks
 from dlt_pipelines.meta import fields as f
@@ -48,6 +48,7 @@ from dlt_pipelines.meta.errors import (
     utilisation,
 )
 from dlt_pipelines.meta.reports import Polling, Query, Reports
+from dlt_pipelines.meta.rows import read_page
 
 Row = dict[str, Any]
 Page = list[Any]
@@ -118,13 +119,15 @@ class Client:
         account: str = "",
         params: Mapping[str, Any] | None = None,
         form: Mapping[str, Any] | None = None,
+        parse: Parse = orjson.loads,
     ) -> Any:
         content = dict(params or {})
         if self.app is not None and self.http.token is not None:
             content["appsecret_proof"] = proof(self.app.secret, self.http.token)
         return self.http.call(
-            method, f"/{self.version}{path}", self._checked, account=account, params=content, form=form
-        )
+            method, f"/{self.version}{path}", self._checked, account=account, params=content, form=form,
+            parse=parse,
+        )  # fmt: skip
 
     def _checked(self, answer: Answer) -> Any:
         served = answer.headers.get("facebook-api-version")
@@ -198,8 +201,8 @@ class Client:
         if text not in self.notes:
             self.notes.append(text)
 
-    def get(self, path: str, account: str = "", **params: Any) -> Row:
-        found = self.call("GET", path, account, params)
+    def get(self, path: str, account: str = "", parse: Parse = orjson.loads, **params: Any) -> Row:
+        found = self.call("GET", path, account, params, parse=parse)
         if not isinstance(found, dict):
             raise ContractError("Meta answered with a list where an object was expected.", "Try again later.")
         return found
@@ -207,7 +210,13 @@ class Client:
     # pages
 
     def pages(
-        self, path: str, account: str, fields: Sequence[str], limit: int, **params: Any
+        self,
+        path: str,
+        account: str,
+        fields: Sequence[str],
+        limit: int,
+        parse: Parse = orjson.loads,
+        **params: Any,
     ) -> Iterator[Page]:
         """All pages of an edge. Fields the platform does not know (any more) are dropped and noted."""
         size, good = limit, 0
@@ -222,7 +231,7 @@ class Client:
             if after is not None:
                 content["after"] = after
             try:
-                answer = self.get(path, account, **content)
+                answer = self.get(path, account, parse, **content)
             except UnknownFieldError as problem:
                 self.drop(problem, asked)
                 continue
@@ -355,8 +364,11 @@ class Client:
         is_async: bool = False,
         conditions: Sequence[Mapping[str, Any]] = (),
         fields: Sequence[str] | None = None,
+        raw: bool = False,
     ) -> Iterator[Page]:
         """Daily rows of a level, archived and deleted ads included; `fields` other than the table's.
+
+        With `raw`, pages hold InsightRows where the platform's answer allows it.
 
         Grain   object of the level and day (account's time zone); no delivery, no row
         Units   money in major units of the account's currency; every scalar is text
@@ -374,15 +386,21 @@ class Client:
         if filters:
             params["filtering"] = _json(filters)
         asked = tuple(fields) if fields is not None else f.insight_fields(table, level)
+        parse = read_page if raw else orjson.loads
         if not is_async:
             try:
-                yield from self.pages(f"/act_{account}/insights", account, asked, INSIGHTS_PAGE, **params)
+                yield from self.pages(
+                    f"/act_{account}/insights", account, asked, INSIGHTS_PAGE, parse, **params
+                )
                 return
             except SyncTimeoutError:
                 self.note("Meta took too long for a report: it was asked for asynchronously.")
         yield from Reports(self, account).read(
-            Query(asked, {**params, "time_range": _days(part)})
-            for part in chunks(Window(first, last), REPORT_DAYS)
+            (
+                Query(asked, {**params, "time_range": _days(part)})
+                for part in chunks(Window(first, last), REPORT_DAYS)
+            ),
+            parse,
         )
 
     # consent

@@ -23,6 +23,7 @@ from dlt_pipelines.common.errors import (
     TooMuchDataError,
     TransientError,
 )
+from dlt_pipelines.common.http import Parse
 from dlt_pipelines.meta.errors import NotReadyError, ReportError, UnknownFieldError, error_of
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Reports:
         self._account = account
         self._polling = client.polling
 
-    def read(self, queries: Iterable[Query]) -> Iterator[Page]:
+    def read(self, queries: Iterable[Query], parse: Parse = orjson.loads) -> Iterator[Page]:
         """The pages of all these reports, in no order; rows may come twice."""
         waiting = deque((query, 1) for query in queries)
         running: list[_Run] = []
@@ -89,7 +90,9 @@ class Reports:
                 try:
                     if not self._is_done(run, state):
                         continue
-                    yield from self._client.pages(f"/{run.number}/insights", self._account, (), REPORT_PAGE)
+                    yield from self._client.pages(
+                        f"/{run.number}/insights", self._account, (), REPORT_PAGE, parse
+                    )
                 except NotReadyError:
                     continue
                 except ReportError as problem:

@@ -3,7 +3,7 @@ Deletes tenants completely: every row of theirs in every table of the warehouse,
 services deletes in the tables it owns, found in the catalog by their column tenant_id, so a table added later is not
 forgotten. The audit trail is append only for everybody; of a tenant that leaves nothing shall stay, so its owner takes
 the guard off for this one statement, under a lock that lets no other session in between. What stays is one row in
-audit.tenant_deletions that holds no name and no id, only the id's hash.
+ops.tenant_deletions that holds no name and no id, only the id's hash.
 */
 
 set local role aegis_owner;

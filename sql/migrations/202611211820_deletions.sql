@@ -5,7 +5,7 @@ Why       That a deletion happened must be provable; whom it concerned must not 
 
 set local role aegis_owner;
 
-create table audit.tenant_deletions (
+create table ops.tenant_deletions (
     deletion_id bigint generated always as identity,
     tenant_hash text not null,
     deleted_rows bigint not null,
@@ -13,7 +13,7 @@ create table audit.tenant_deletions (
     deleted_at timestamptz not null default now(),
     constraint tenant_deletions_pkey primary key (deletion_id)
 );
-comment on table audit.tenant_deletions is
+comment on table ops.tenant_deletions is
 'One row per deleted tenant: SHA-256 of its id, so that who knows the id can prove the deletion and nobody else learns it.';
 
 drop function if exists tenancy.remove_demo_raw(text), tenancy.remove_demo_marts();

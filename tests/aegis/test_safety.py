@@ -105,7 +105,7 @@ def others(warehouse: Any, tenant_id: str) -> dict[str, str]:
                 ).fetchone()
             )
             for name in fingerprints(admin)
-            if name != "audit.tenant_deletions"
+            if name != "ops.tenant_deletions"
         }
 
 
@@ -186,7 +186,7 @@ def test_a_deleted_tenant_leaves_no_trace_and_others_are_untouched(two: Any) -> 
         assert admin.execute(
             "select count(*) from pg_roles where rolname = %s", (analyst.name,)
         ).fetchone() == (0,)
-        row = admin.execute("select tenant_hash, deleted_rows from audit.tenant_deletions").fetchone()
+        row = admin.execute("select tenant_hash, deleted_rows from ops.tenant_deletions").fetchone()
         assert row == (hashlib.sha256(str(north.tenant_id).encode()).hexdigest(), erased.rows)
         [trigger] = admin.execute(
             "select tgenabled from pg_trigger where tgrelid = 'audit.changes'::regclass and tgname = 'changes_append_only'"

@@ -79,6 +79,34 @@ def test_a_command_beyond_the_limit_calls_nobody(warehouse: Any, account: str) -
     assert rows[0][:2] == (1, 1) and requests == [(1, rows[0][2])]
 
 
+def test_a_last_day_alone_is_taken_by_the_command(warehouse: Any, account: str) -> None:
+    refused = warehouse.run_cli("sync", "--account", account, "--to", "2001-01-01")
+    assert refused.returncode == 1 and "after 2001-01-01" in refused.stdout
+    assert "Give the first day too" in refused.stderr
+
+
+def test_a_rate_limit_is_shown_with_its_date_and_only_while_it_lasts(warehouse: Any, account: str) -> None:
+    with warehouse.connect("admin") as connection:
+        connection.execute(
+            """
+            insert into ops.sync_state (
+                tenant_id, platform, account_id, first_day, last_day, requested_by, state, error, days_total,
+                days_done, next_retry_at
+            )
+            select tenant_id, platform, account_id, '2099-03-01', '2099-03-07', 'x', 'rate_limited', 'Too many calls.',
+                7, 3, '2099-03-09 10:30+00'
+            from tenancy.ad_accounts
+            """
+        )
+    shown = " ".join(warehouse.run_cli("accounts", check=True).stdout.split())
+    assert "rate_limited until 2099-03-09 10:30 UTC" in shown and "Too many calls." in shown
+    with warehouse.connect("admin") as connection:
+        connection.execute("update ops.sync_state set next_retry_at = '2020-03-09 10:30+00'")
+    shown = " ".join(warehouse.run_cli("accounts", check=True).stdout.split())
+    assert "rate_limited" not in shown and "Too many calls." not in shown
+    assert "stopped, 3 of 7 days" in shown
+
+
 @pytest.fixture
 def account(warehouse: Any) -> str:
     """A connected account of a platform that nobody answers for."""

@@ -107,6 +107,19 @@ def test_windows_are_loaded_one_by_one_newest_first_with_progress(
     ) == [(20, 20, 2)]
 
 
+def test_a_last_day_alone_begins_where_it_would_without(warehouse: Any, run: Callable[..., Any]) -> None:
+    assert run(Platform(), 3).is_fine
+    platform = Platform()
+    until = FIRST + 6 * DAY
+    assert run(platform, period=None, until=until).is_fine
+    assert sorted(day for window in platform.asked for day in window) == [
+        FIRST + n * DAY for n in range(3, 7)
+    ]
+    before = run(Platform(), period=None, until=FIRST - DAY)
+    assert (before.state, before.days_total) == ("failed", 0)
+    assert f"begin on {FIRST}" in (before.error or "") and "--from" in before.hint
+
+
 def test_a_window_that_is_too_large_is_halved_and_grows_again(
     warehouse: Any, run: Callable[..., Any]
 ) -> None:

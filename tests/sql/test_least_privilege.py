@@ -48,7 +48,7 @@ MAY: dict[str, dict[str, str]] = {
         "raw_*": "ur",
         "raw_manual": "ura",
         "staging": "uc",
-        "tenancy": "urx",
+        "tenancy": "urwx",  # the conversion event of an account, at its first load
     },
     "aegis_app": {"ads": "urawdx", "audit": "ur", "tenancy": "ux"},
     "aegis_reader": {"ads": "urx", "audit": "ur", "tenancy": "ux"},
@@ -58,11 +58,17 @@ MAY: dict[str, dict[str, str]] = {
 }
 # Who connects as the administrator, and why it cannot be less.
 ADMINISTRATORS = {
+    "aegis/backup.py: _address": "hands the address to pg_dump and pg_restore",
+    "aegis/backup.py: _run": "hands the password to pg_dump and pg_restore",
+    "aegis/backup.py: backup": "reads every table past row security",
+    "aegis/backup.py: restore": "makes roles and fills an empty database",
+    "aegis/deploy.py: ensure_deployed": "looks whether anything was deployed",
+    "aegis/erase.py: delete_tenant": "searches every table for what is left of a tenant",
+    "aegis/erase.py: drop_login": "drops a role",
     "aegis/database.py: check": "asks an external server for its version and encoding",
     "aegis/database.py: dsn": "prints the administrator's own URL",
     "aegis/database.py: ensure_tenant_login": "makes a role",
     "aegis/database.py: url": "is the way to it",
-    "aegis/demo.py: _drop_login": "drops a role",
     "aegis/deploy.py: deploy": "makes roles, schemas and event triggers",
     "aegis/doctor.py: examine": "reads settings and roles",
     "aegis/logins.py: _administrator": "makes, changes and drops roles",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 from decimal import Decimal
@@ -11,12 +12,13 @@ import pyarrow as pa
 import pytest
 
 from dlt_pipelines.common.errors import ContractError
-from dlt_pipelines.common.spool import Spool
+from dlt_pipelines.common.spool import Shelf, Spool
 from dlt_pipelines.common.windows import Window
 from dlt_pipelines.meta import fields as f
 from dlt_pipelines.meta.client import bare_id, check_version
 from dlt_pipelines.meta.errors import announced_wait, pace, scrub
 from dlt_pipelines.meta.mapper import Mapper, link_of
+from dlt_pipelines.meta.rows import are_raw, read_page
 
 DAY = dt.date(2026, 11, 3)
 ROW = {
@@ -27,9 +29,29 @@ ROW = {
 
 
 def mapped(*rows: Any) -> tuple[list[dict[str, Any]], list[str]]:
-    mapper = Mapper(f.INSIGHTS, "7", Window(DAY, DAY))
-    table = mapper.map(rows)
-    return table.to_pylist(), [each.reason for each in mapper.refused]
+    """The rows taken and the reasons for the others: the same whether rows come as dicts or as a page's bytes."""
+    found = []
+    for given in (
+        [copy.deepcopy(row) for row in rows],
+        read_page(json.dumps({"data": rows}).encode())["data"],
+    ):
+        mapper = Mapper(f.INSIGHTS, "7", Window(DAY, DAY))
+        taken = mapper.map(given).to_pylist()
+        for row in taken:
+            for name in f.INSIGHTS.json_columns:
+                row[name] = (
+                    None if row[name] is None else json.dumps(json.loads(row[name]), separators=(",", ":"))
+                )
+        found.append((taken, mapper.refused, mapper.days, mapper.repeated))
+    assert found[0] == found[1]
+    taken, refused, _, _ = found[0]
+    return taken, [each.reason for each in refused]
+
+
+def raw_page(*rows: dict[str, Any]) -> list[Any]:
+    found: list[Any] = read_page(json.dumps({"data": rows, "paging": {}}).encode())["data"]
+    assert are_raw(found)
+    return found
 
 
 def test_a_row_as_the_vendor_writes_it() -> None:
@@ -86,6 +108,53 @@ def test_a_row_that_cannot_be_taken_is_refused_alone(change: dict[str, Any], rea
 def test_values_that_come_another_way(change: dict[str, Any], name: str, value: Any) -> None:
     [row], refused = mapped({**ROW, **change})
     assert refused == [] and row[name] == value
+
+
+def test_nested_lists_land_in_the_bytes_they_came_in() -> None:
+    text = '[ {"value" : 1.10, "action_type":"caf\\u00e9 \\ud83d\\ude00 \\/"} ]'
+    row = json.dumps({**ROW, "actions": "here"}).replace('"here"', text)
+    mapper = Mapper(f.INSIGHTS, "7", Window(DAY, DAY))
+    table = mapper.map(read_page(f'{{"data":[{row}]}}'.encode())["data"])
+    assert table.column("actions").to_pylist() == [text]
+    assert table.column("action_values").to_pylist() == [None]
+    assert dict(mapper.days) == {DAY: 1} and mapper.ids() == {"3"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"error":{"code":17}}', b'{"data":[],"error":{"code":17}}', b'{"data":[1]}', b'{"data":[{"spend":1}]}',
+        b'{"data":[{"novelty":"1"}]}', b'{"data":{}}', b'[]', b'"x"',
+    ],
+)  # fmt: skip
+def test_what_is_no_page_as_expected_is_read_whole(content: bytes) -> None:
+    assert read_page(content) == json.loads(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"<html>", b'{"data":[', b'{"data":[{"actions":["\xff"]}]}', b'{"data":[{"actions":["\\ud800"]}]}',
+        b'{"data":[{"actions":[1,]}]}', b'{"data":[{"actions":[NaN]}]}', b'{"data":[{"actions":["a\x01"]}]}',
+        pytest.param(b'{"data":[{"actions":' + b"[" * 99_999 + b"]" * 99_999 + b"}]}", id="deep"),
+    ],
+)  # fmt: skip
+def test_what_is_no_json_is_none_inside_of_nested_lists_either(content: bytes) -> None:
+    with pytest.raises(ValueError):
+        read_page(content)
+
+
+def test_a_row_is_known_again_whichever_way_it_comes() -> None:
+    """A page shown twice, once as expected and once not; and one that contradicts it."""
+    more = {**ROW, "actions": [*ROW["actions"], {"action_type": "lead", "value": "1"}]}
+    for first, second in ((raw_page(ROW), [dict(ROW)]), ([dict(ROW)], raw_page(ROW)), (raw_page(ROW),) * 2):
+        mapper = Mapper(f.INSIGHTS, "7", Window(DAY, DAY))
+        assert [mapper.map(first).num_rows, mapper.map(second).num_rows] == [1, 0]
+        assert (mapper.repeated, mapper.refused) == (1, [])
+        assert mapper.map(raw_page(more)).num_rows == 0
+        assert [each.reason for each in mapper.refused] == [
+            "the same ad and day came before with other figures"
+        ]
 
 
 def test_repetition_is_left_out_and_contradiction_refused() -> None:
@@ -160,6 +229,21 @@ def test_ids_and_versions_are_checked_before_they_become_addresses() -> None:
     for text in ("26.0", "v26", "v26.0/..", "vv1.0"):
         with pytest.raises(ContractError):
             check_version(text)
+
+
+def test_a_spool_takes_over_shelves_and_lets_go_of_memory() -> None:
+    whole = Shelf(10**9)
+    for number in range(3):
+        whole.append(pa.table({"n": list(range(number * 100, number * 100 + 100))}))
+    whole.append(pa.table({"n": pa.array([], pa.int64())}))
+    assert whole.rows == 300 and [t.num_rows for t in whole] == [t.num_rows for t in whole] == [100] * 3
+    with Spool(100) as spool:
+        spool.adopt("a", whole)
+        assert whole.held_bytes == 0
+        spool.adopt("b", Shelf())
+        assert spool.rows == {"a": 300}
+        assert [n for table in spool.tables("a") for n in table.column("n").to_pylist()] == list(range(300))
+        assert list(spool.tables("a")) == []
 
 
 def test_a_spool_keeps_order_whether_it_spilled_or_not() -> None:
