@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import builds, commands, connector, journey, loading, serving
+from bench import builds, commands, connector, decisions, journey, loading, serving
 from bench.harness import Figure, scratch, show
 
 PARTS = {
     "commands": commands,
     "loading": loading,
     "builds": builds,
+    "decisions": decisions,
     "journey": journey,
     "serving": serving,
     "connector": connector,
