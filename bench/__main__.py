@@ -8,13 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import builds, commands, connector, journey, loading, serving
+from bench import builds, commands, connector, decisions, journey, loading, serving
 from bench.harness import Figure, Scratch, scratch, show
 
 PARTS: dict[str, Callable[[Scratch], list[Figure]]] = {
     "commands": commands.measure,
     "loading": loading.measure,
     "builds": builds.measure,
+    "decisions": decisions.measure,
     "journey": journey.measure,
     "serving": serving.measure,
     "connector": connector.measure,

@@ -241,11 +241,18 @@ KEEP_RECOMMENDATIONS = """
 """
 
 
-# The figures that days are judged by. An advertisement's are not: only its campaign's and its account's.
+# The figures that days are judged by. An advertisement's are not: only its campaign's and its account's. Conversions
+# are restated for weeks, and no chain of delivery reads them.
+OF_CONVERSIONS = frozenset({"conversions", "conversion_value", "maturity"})
 HASHED_DAYS = """
-    select tenant_id, day, hash_record_extended(row({columns}), 0)
-    from pg_temp.int_metrics__entity_days
-    where level in ('account', 'campaign')
+    select d.tenant_id, d.day, hashed.is_delivery, hashed.figures
+    from pg_temp.int_metrics__entity_days as d
+    cross join lateral (
+        values
+        (false, hash_record_extended(row({all_columns}), 0)),
+        (true, hash_record_extended(row({delivery_columns}), 0))
+    ) as hashed (is_delivery, figures)
+    where d.level in ('account', 'campaign')
 """
 
 CHANGED_FROM = """
@@ -256,22 +263,26 @@ CHANGED_FROM = """
     ),
 
     changed as (
-        select now_.tenant_id, now_.day
+        select now_.tenant_id, now_.day, now_.is_delivery
         from pg_temp.replay_days as now_
-        left join pg_temp.replay_days_before as before using (tenant_id, day, figures)
+        left join pg_temp.replay_days_before as before using (tenant_id, day, is_delivery, figures)
         where before.figures is null
         union all
-        select before.tenant_id, before.day
+        select before.tenant_id, before.day, before.is_delivery
         from pg_temp.replay_days_before as before
-        left join pg_temp.replay_days as now_ using (tenant_id, day, figures)
+        left join pg_temp.replay_days as now_ using (tenant_id, day, is_delivery, figures)
         where now_.figures is null
+    ),
+
+    seen as (
+        select c.day, c.is_delivery
+        from changed as c
+        inner join watched as w on c.tenant_id = w.tenant_id and c.day > w.oldest
     )
 
     select
-        (
-            select min(c.day) from changed as c
-            inner join watched as w on c.tenant_id = w.tenant_id and c.day > w.oldest
-        ) as changed_from,
+        (select min(day) from seen) as changed_from,
+        (select min(day) from seen where is_delivery) as delivery_changed_from,
         exists (
             select
             from pg_temp.int_metrics__entity_days as d
@@ -362,7 +373,7 @@ class Runner:
         self.session = session
         self.seconds = seconds
         self._judging: date | None = None
-        self._changed_from = {"judged_from": BEGINNING, "priced_from": BEGINNING}
+        self._changed_from = {"judged_from": BEGINNING, "priced_from": BEGINNING, "delivery_from": BEGINNING}
         self._targets: Any = None
         self._dead: dict[str, int] = {}
 
@@ -373,7 +384,8 @@ class Runner:
         for name in ("replay_days", "replay_days_before"):
             self.session.execute(
                 sql.SQL(
-                    "create temporary table {} (tenant_id uuid, day date, figures bigint) on commit drop"
+                    "create temporary table {} (tenant_id uuid, day date, is_delivery boolean, figures bigint) "
+                    "on commit drop"
                 ).format(_temporary(name))
             )
         self._make(plan.as_of, filled=False)
@@ -431,23 +443,24 @@ class Runner:
         session.execute("truncate pg_temp.replay_days_before")
         session.execute("insert into pg_temp.replay_days_before select * from pg_temp.replay_days")
         session.execute("truncate pg_temp.replay_days")
+        columns = [name for name in self._columns("int_metrics__entity_days") if name != "as_of"]
         session.execute(
             sql.SQL("insert into pg_temp.replay_days {}").format(
                 sql.SQL(HASHED_DAYS).format(
-                    columns=_listed(
-                        name for name in self._columns("int_metrics__entity_days") if name != "as_of"
-                    )
+                    all_columns=_listed(columns),
+                    delivery_columns=_listed(name for name in columns if name not in OF_CONVERSIONS),
                 )
             )
         )
         session.execute("analyze pg_temp.replay_days, pg_temp.replay_days_before")
         row = session.execute(CHANGED_FROM, {"day": day}).fetchone()
         assert row is not None
-        changed, is_back, targets = row
+        changed, delivery_changed, is_back, targets = row
         judged = BEGINNING if is_back else min(changed or day, day)
         self._changed_from = {
             "judged_from": judged,
             "priced_from": judged if targets == self._targets else BEGINNING,
+            "delivery_from": BEGINNING if is_back else min(delivery_changed or day, day),
         }
         self._targets, self._judging = targets, day
         for name, value in self._changed_from.items():
@@ -471,15 +484,20 @@ class Runner:
         table = _temporary(f"{model.name}__kept")
         columns = self._columns(f"{model.name}__kept")
         begin = self._changed_from[keeps["setting"]] - timedelta(days=keeps["back"])
+        delivery_begin, anew = begin, "%s::date"
+        if "chain" in columns:  # chains of delivery are judged from a later day on, see judged_from()
+            delivery_begin = self._changed_from["delivery_from"] - timedelta(days=keeps["back"])
+            anew = "case when chain in ('cvr', 'aov') then %s::date else %s::date end"
         assert self._judging is not None
         oldest = self._judging - timedelta(days=keeps["days"])
         with self._timed(model, "daily"):
-            if begin <= oldest:
+            if max(begin, delivery_begin) <= oldest:
                 self.session.execute(sql.SQL("truncate {}").format(table))
                 self._dead[model.name] = 0
             else:
                 deleted = self.session.execute(
-                    sql.SQL("delete from {} where day >= %s or day <= %s").format(table), (begin, oldest)
+                    sql.SQL("delete from {} where day >= {} or day <= %s").format(table, sql.SQL(anew)),
+                    (begin, delivery_begin, oldest) if "chain" in columns else (begin, oldest),
                 ).rowcount
                 self._dead[model.name] = self._dead.get(model.name, 0) + deleted
                 if self._dead[model.name] > max(self.count(f"{model.name}__kept"), LEAST_DEAD):

@@ -17,7 +17,7 @@ series as (
             lag(is_zero) over (partition by tenant_id, platform, platform_id, chain order by day), false
         ) as begins_zero
     from {{ ref('int_anomalies__series') }}
-    where {{ judged_from('day', back=57) }}
+    where {{ judged_from('day', back=57, chain='chain') }}
 ),
 
 packed as (                 -- all days of a chain once, to be cut from: an array for each frame took ten times as long
@@ -88,7 +88,7 @@ cut as (
         on
             w.tenant_id = p.tenant_id and w.platform = p.platform and w.platform_id = p.platform_id
             and w.chain = p.chain
-    where w.day > w.as_of - 68 and {{ judged_from('w.day') }}
+    where w.day > w.as_of - 68 and {{ judged_from('w.day', chain='w.chain') }}
     -- a fence: without it each element of a window would cut the window anew
     offset 0     -- noqa: AM09
 ),

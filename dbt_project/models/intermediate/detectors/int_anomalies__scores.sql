@@ -18,8 +18,8 @@ entity_days as (
     select * from {{ ref('int_metrics__entity_days') }}
 ),
 
-effects as (
-    select e.*, ln(e.m)::float8 as ln_m
+effects as materialized (   -- or the logarithm of a numeric would be taken for each day of each campaign
+    select e.test, e.chain, e.m::float8 as m, e.longest, ln(e.m)::float8 as ln_m
     from (
         values
         ('spend_up', 'spend', 1.5, 3), ('spend_up', 'spend', 2, 3), ('spend_up', 'spend', 3, 3),
@@ -86,6 +86,19 @@ ratios as materialized (   -- or each of the sums below would take the logarithm
     where {{ judged_from('r.day', back=6, setting='priced_from') }}
 ),
 
+-- Sums of the last days by lags, oldest first: they share one pass, where each frame of a sum takes a pass of its own.
+lagged as (
+    select
+        r.*
+        {%- for back, longest in ((2, 2), (6, 6)) %}
+        {%- for ago in range(1, longest + 1) %},
+        coalesce(lag(r.llr_{{ back }}, {{ ago }}) over days, 0) as llr_{{ back }}_ago_{{ ago }}
+        {%- endfor %}
+        {%- endfor %}
+    from ratios as r
+    window days as (partition by r.tenant_id, r.platform, r.level, r.platform_id, r.test, r.m order by r.day)
+),
+
 running as (                -- slow and small incidents show only over several days
     select
         r.tenant_id,
@@ -102,14 +115,13 @@ running as (                -- slow and small incidents show only over several d
             case
                 when r.llr_{{ back }} > 0 and r.longest >= {{ days }}
                     then
-                        sum(r.llr_{{ back }}) over (w rows {{ days - 1 }} preceding)
+                        ({% for ago in range(days - 1, 0, -1) %}r.llr_{{ back }}_ago_{{ ago }} + {% endfor %}r.llr_{{ back }})
                         -- What the level is off by is the same on all days of a window: it does not average out.
                         * coalesce(r.day_variance / (r.day_variance + {{ days - 1 }} * 0.0025), 1)
             end
             {%- endfor %}
         ) as evidence
-    from ratios as r
-    window w as (partition by r.tenant_id, r.platform, r.level, r.platform_id, r.test, r.m order by r.day)
+    from lagged as r
 ),
 
 evidence as (

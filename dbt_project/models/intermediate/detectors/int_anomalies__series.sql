@@ -97,6 +97,7 @@ chain_days as (
             d.known_share > 0.8
         )
     ) as v (chain, is_count, y, x, v, b, is_judged, enters_baseline)
+    where {{ judged_from('s.day', back=55, chain='v.chain') }}
 ),
 
 framed as (
@@ -159,7 +160,7 @@ first_pass as (             -- odd days by a plain median and quartile spread of
             percentile_cont(array[0.25, 0.5, 0.75]) within group (order by u.v) as quartiles
         from unnest(f.base_v[f.place - 28:f.place - 1]) as u (v)
         -- in here: as a condition of the join it is looked at after the work
-        where f.is_base and f.day > f.as_of - 104 and {{ judged_from('f.day', back=9) }}
+        where f.is_base and f.day > f.as_of - 104 and {{ judged_from('f.day', back=9, chain='f.chain') }}
     ) as q on true
 ),
 
@@ -198,7 +199,7 @@ own_weekdays as (
         from unnest(s.same_weekdays) as u (r)
         where s.chain <> 'aov' and s.day > s.as_of - 79
     ) as o on true
-    where {{ judged_from('s.day', back=3) }}
+    where {{ judged_from('s.day', back=3, chain='s.chain') }}
 ),
 
 pooled_weekdays as (

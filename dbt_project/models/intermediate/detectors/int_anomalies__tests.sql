@@ -28,7 +28,7 @@ packed as (                 -- all days of a chain once, to be cut from
         array_agg(case when is_base and not is_dropped then abs(residual) end order by day) as off_by,
         array_agg(case when is_base and not is_dropped then x end order by day) as off_at
     from residuals
-    where {{ judged_from('day', back=28) }}
+    where {{ judged_from('day', back=28, chain='chain') }}
     group by tenant_id, platform, platform_id, chain
 ),
 
@@ -49,7 +49,7 @@ memories as (
             case when r.is_count and r.is_base then least(r.expected_y, 1) * (r.expected_y / (1 + r.expected_y)) ^ 2 end
         ) over before_28_gap as information
     from residuals as r
-    where {{ judged_from('r.day', back=28) }}
+    where {{ judged_from('r.day', back=28, chain='r.chain') }}
     window
         last_7 as (
             partition by r.tenant_id, r.platform, r.platform_id, r.chain order by r.day
@@ -91,7 +91,7 @@ spreads as (
         from unnest(p.residuals[m.place - 3:m.place - 1]) as u (e)
         where not m.is_count
     ) as last on true
-    where m.day > m.as_of - 40 and {{ judged_from('m.day') }}
+    where m.day > m.as_of - 40 and {{ judged_from('m.day', chain='m.chain') }}
 ),
 
 pools as (
@@ -119,7 +119,7 @@ size_classes as (           -- the chance that an enabled campaign of this size 
             and spend.platform_id = ctr.platform_id and spend.day = ctr.day
     where
         spend.chain = 'spend' and ctr.chain = 'ctr' and ctr.sum_x > 0 and ctr.n_kept > 0
-        and spend.day > spend.as_of - 40 and {{ judged_from('spend.day') }}
+        and spend.day > spend.as_of - 40 and {{ judged_from('spend.day', chain='spend.chain') }}
     group by spend.tenant_id, spend.day, floor(log((ctr.sum_x / nullif(ctr.n_kept, 0))::numeric))
 ),
 
@@ -265,7 +265,7 @@ movement_spreads as (
         from movements as b
         where b.tenant_id = m.tenant_id and b.chain = m.chain and b.day < m.day and b.day >= m.day - 28
     ) as usual on m.day > m.as_of - 40
-    where m.day > m.as_of - 40 and {{ judged_from('m.day') }}
+    where m.day > m.as_of - 40 and {{ judged_from('m.day', chain='m.chain') }}
 ),
 
 tenant_facts as (
@@ -281,7 +281,7 @@ tenant_facts as (
         on
             r.tenant_id = d.tenant_id and r.platform = d.platform and d.level = 'campaign'
             and r.platform_id = d.platform_id and r.day = d.day
-    where r.is_tested and r.day > r.as_of - 40 and {{ judged_from('r.day') }}
+    where r.is_tested and r.day > r.as_of - 40 and {{ judged_from('r.day', chain='r.chain') }}
     group by r.tenant_id, r.chain, r.day
 ),
 
