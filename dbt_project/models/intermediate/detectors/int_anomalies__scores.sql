@@ -100,7 +100,12 @@ running as (                -- slow and small incidents show only over several d
             r.llr_0
             {%- for days, back in ((2, 2), (3, 2), (4, 6), (5, 6), (7, 6)) %},
             case
-                when r.llr_{{ back }} > 0 and r.longest >= {{ days }}
+                when
+                    r.llr_{{ back }} > 0 and r.longest >= {{ days }}
+                    {%- if days > 2 %}
+                    -- What was is no evidence that it still is: the last two days must say so by themselves.
+                    and sum(r.llr_{{ back }}) over (w rows 1 preceding) > 0
+                    {%- endif %}
                     then
                         sum(r.llr_{{ back }}) over (w rows {{ days - 1 }} preceding)
                         -- What the level is off by is the same on all days of a window: it does not average out.
