@@ -10,7 +10,7 @@ thresholds as (
         {{ threshold('rec_increase_budget', 'min_ratio_60', 1.2) }} as min_ratio_60,
         {{ threshold('rec_increase_budget', 'min_ratio_before', 1.15) }} as min_ratio_before,
         {{ threshold('rec_increase_budget', 'min_marginal_ratio', 1.1) }} as min_marginal_ratio,
-        {{ threshold('rec_increase_budget', 'min_chance', 0.7) }} as min_chance,
+        {{ threshold('rec_increase_budget', 'min_chance', 0.8) }} as min_chance,
         {{ threshold('rec_increase_budget', 'min_budget_use', 0.8) }} as min_budget_use,
         {{ threshold('rec_adjust_bid', 'step_up', 0.1) }} as step_up,
         {{ threshold('rec_adjust_bid', 'step_down', 0.15) }} as step_down,
