@@ -28,7 +28,9 @@ campaigns as (
 chances as (                -- that bids one step higher still beat the target
     select
         *,
-        {{ normal_cdf('ln(greatest(ratio / greatest(season_ratio, 1) * marginal_slope, 0.001)) / sqrt(se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)') }} as chance
+        {{ normal_cdf(
+            'ln(greatest(ratio / greatest(season_ratio, 1) * marginal_slope, 0.001)) / sqrt(se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)'
+        ) }} as chance
     from campaigns
 ),
 

@@ -26,7 +26,9 @@ campaigns as (
 chances as (                -- that the extra money beats the target: doubt about the ratio, the slope and the days to come
     select
         *,
-        {{ normal_cdf('ln(greatest(ratio / greatest(season_ratio, 1) * marginal_slope, 0.001)) / sqrt(se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)') }} as chance
+        {{ normal_cdf(
+            'ln(greatest(ratio / greatest(season_ratio, 1) * marginal_slope, 0.001)) / sqrt(se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)'
+        ) }} as chance
     from campaigns
 ),
 
