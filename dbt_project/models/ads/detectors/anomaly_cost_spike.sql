@@ -5,6 +5,8 @@ thresholds as (
         configured.tenant_id,
         configured.platform,
         {{ threshold('anomaly_cost_spike', 'floor', 8.0) }} as floor,
+        -- What a click costs wanders little, and one odd price is damped: six nats are as rarely wrong as eight of a count.
+        {{ threshold('anomaly_cost_spike', 'cpc_floor', 6.0) }} as cpc_floor,
         {{ threshold('anomaly_cost_spike', 'ctr_share', 0.6) }} as ctr_share
     from {{ ref('int_anomalies__configured') }} as configured
 ),
@@ -19,7 +21,7 @@ flagged as (
     from scores as s
     inner join thresholds as t on s.tenant_id = t.tenant_id and s.platform = t.platform
     where
-        s.score >= greatest(t.floor, s.bar)
+        s.score >= greatest(case s.test when 'cpc' then t.cpc_floor else t.floor end, s.bar)
         and (
             -- Fewer clicks for the same impressions make each dearer: that is the CTR's incident.
             (s.test = 'cpc' and coalesce(s.ctr_score, 0) <= t.ctr_share * s.score)

@@ -8,7 +8,9 @@ thresholds as (
         {{ threshold('rec_increase_budget', 'min_ratio', 1.3) }} as min_ratio,
         {{ threshold('rec_increase_budget', 'min_ratio_low', 1.15) }} as min_ratio_low,
         {{ threshold('rec_increase_budget', 'min_ratio_60', 1.2) }} as min_ratio_60,
+        {{ threshold('rec_increase_budget', 'min_ratio_before', 1.15) }} as min_ratio_before,
         {{ threshold('rec_increase_budget', 'min_marginal_ratio', 1.1) }} as min_marginal_ratio,
+        {{ threshold('rec_increase_budget', 'min_chance', 0.8) }} as min_chance,
         {{ threshold('rec_increase_budget', 'min_budget_use', 0.8) }} as min_budget_use,
         {{ threshold('rec_adjust_bid', 'step_up', 0.1) }} as step_up,
         {{ threshold('rec_adjust_bid', 'step_down', 0.15) }} as step_down,
@@ -23,6 +25,15 @@ campaigns as (
     select * from {{ ref('int_recommendations__campaigns') }}
 ),
 
+chances as (                -- that bids one step higher still beat the target
+    select
+        *,
+        {{ normal_cdf(
+            'ln(greatest(ratio / greatest(season_ratio, 1) * marginal_slope, 0.001)) / sqrt(se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)'
+        ) }} as chance
+    from campaigns
+),
+
 judged as (
     select
         c.*,
@@ -33,12 +44,14 @@ judged as (
         and c.ratio / greatest(c.season_ratio, 1) > t.min_ratio
         and c.ratio_low / greatest(c.season_ratio, 1) > t.min_ratio_low
         and coalesce(c.ratio_60, c.ratio) > t.min_ratio_60
+        and coalesce(c.ratio_before > t.min_ratio_before, true)
+        and c.chance >= t.min_chance
         and c.ratio / greatest(c.season_ratio, 1) * c.marginal_slope >= t.min_marginal_ratio
         and c.budget_use < t.min_budget_use as is_held_back,
         -- Its clicks became dearer than the platform's, without the ads having lost their appeal.
         c.net_cpc_change >= t.min_cpc_rise and coalesce(c.net_cpc_change_low > 0.05, true) and c.ctr_change > -t.max_ctr_fall
         and c.clicks_14 >= t.min_clicks and c.theta < t.max_theta and not c.had_outage_lately as is_overpaying
-    from campaigns as c
+    from chances as c
     inner join thresholds as t on c.tenant_id = t.tenant_id and c.platform = t.platform
     where c.is_running and c.is_settled and not c.is_learning and c.has_own_target
 ),
@@ -65,7 +78,7 @@ upward as (
         j.ratio_low / greatest(j.season_ratio, 1) * j.marginal_slope - 1 as gain_low,
         j.ratio_high / greatest(j.season_ratio, 1) * j.marginal_slope - 1 as gain_high,
         j.currency,
-        {{ normal_cdf('ln(j.ratio / greatest(j.season_ratio, 1) * j.marginal_slope) / sqrt(j.se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)') }} as confidence
+        j.chance as confidence
     from judged as j
     where j.is_held_back
 ),

@@ -10,7 +10,9 @@ thresholds as (
         {{ threshold('rec_increase_budget', 'min_ratio', 1.3) }} as min_ratio,
         {{ threshold('rec_increase_budget', 'min_ratio_low', 1.15) }} as min_ratio_low,
         {{ threshold('rec_increase_budget', 'min_ratio_60', 1.2) }} as min_ratio_60,
+        {{ threshold('rec_increase_budget', 'min_ratio_before', 1.15) }} as min_ratio_before,
         {{ threshold('rec_increase_budget', 'min_marginal_ratio', 1.1) }} as min_marginal_ratio,
+        {{ threshold('rec_increase_budget', 'min_chance', 0.8) }} as min_chance,
         {{ threshold('rec_increase_budget', 'min_budget_use', 0.8) }} as min_budget_use,
         least({{ threshold('rec_increase_budget', 'step', 0.2) }}, 0.3) as step,
         {{ threshold('rec_increase_budget', 'max_account_share', 0.1) }} as max_account_share
@@ -21,10 +23,20 @@ campaigns as (
     select * from {{ ref('int_recommendations__campaigns') }}
 ),
 
+chances as (                -- that the extra money beats the target: doubt about the ratio, the slope and the days to come
+    select
+        *,
+        {{ normal_cdf(
+            'ln(greatest(ratio / greatest(season_ratio, 1) * marginal_slope, 0.001)) / sqrt(se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)'
+        ) }} as chance
+    from campaigns
+),
+
 winners as (
     select
         c.*,
         t.min_marginal_ratio,
+        t.min_chance,
         -- What a season lifts everywhere is no campaign's own.
         greatest(c.season_ratio, 1) as season_lift,
         c.ratio / greatest(c.season_ratio, 1) * c.marginal_slope as marginal_ratio,
@@ -34,7 +46,7 @@ winners as (
             when c.currency then t.max_daily_budget
             else t.max_daily_budget / c.fx_rate
         end as budget_cap
-    from campaigns as c
+    from chances as c
     inner join thresholds as t on c.tenant_id = t.tenant_id and c.platform = t.platform
     where
         c.is_running and c.is_settled and not c.is_learning and c.has_own_target
@@ -44,6 +56,7 @@ winners as (
         and c.ratio_low / greatest(c.season_ratio, 1) > t.min_ratio_low
         -- One good month may be luck: two of them rarely are.
         and coalesce(c.ratio_60, c.ratio) > t.min_ratio_60
+        and coalesce(c.ratio_before > t.min_ratio_before, true)
         and c.budget_use >= t.min_budget_use
 ),
 
@@ -52,7 +65,10 @@ stepped as (
         w.*,
         least({{ budget_amount('w.daily_budget * (1 + w.step)', 'w.currency') }}, w.budget_cap) as new_budget
     from winners as w
-    where w.marginal_ratio >= w.min_marginal_ratio
+    where
+        w.marginal_ratio >= w.min_marginal_ratio
+        -- Looked at every morning, what is barely likelier than not comes up by luck sooner or later.
+        and w.chance >= w.min_chance
 ),
 
 moved as (
@@ -97,8 +113,7 @@ advised as (
         m.extra_spend * (m.ratio_low / m.season_lift * m.marginal_slope - 1) as estimated_impact_low,
         m.extra_spend * (m.ratio_high / m.season_lift * m.marginal_slope - 1) as estimated_impact_high,
         m.currency,
-        -- Chance that the extra money beats the target: doubt about the ratio, the slope and the days to come.
-        {{ normal_cdf('ln(m.marginal_ratio) / sqrt(m.se ^ 2 + 0.15 ^ 2 + 0.3 ^ 2)') }} as confidence
+        m.chance as confidence
     from moved as m
 ),
 

@@ -5,7 +5,7 @@ thresholds as (
         configured.tenant_id,
         configured.platform,
         {{ threshold('rec_shift_timing', 'max_ratio', 0.5) }} as max_ratio,
-        {{ threshold('rec_shift_timing', 'max_z', -3.4) }} as max_z,
+        {{ threshold('rec_shift_timing', 'max_z', -4.0) }} as max_z,
         {{ threshold('rec_shift_timing', 'min_weeks', 6) }} as min_weeks,
         {{ threshold('rec_shift_timing', 'min_worse_share', 0.75) }} as min_worse_share
     from {{ ref('int_config__effective') }} as configured

@@ -38,15 +38,15 @@ remembered as (
         t.*,
         1 / t.phi as shape,
         case when t.is_count then 1 / nullif(t.expected_y, 0) + t.phi else t.variance end as day_variance,
-        t.residual + coalesce(t.memory, 0) as unremembered
-        {%- for back in (0, 2, 6) %},
+        {%- for back in (0, 2, 6) %}
         -- It may take evidence away, never add to it: the end of a drop is no spike.
         greatest(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) as high_{{ back }},
         least(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) as low_{{ back }},
         t.expected_y * exp(
             least(coalesce(lag(t.memory, {{ back }}) over days, 0), 0) - coalesce(t.memory, 0)
-        ) as expected_{{ back }}
+        ) as expected_{{ back }},
         {%- endfor %}
+        t.residual + coalesce(t.memory, 0) as unremembered
     from tests as t
     where {{ judged_from('t.day', back=12, setting='priced_from') }}
     window days as (partition by t.tenant_id, t.platform, t.level, t.platform_id, t.chain order by t.day)
@@ -63,8 +63,7 @@ ratios as materialized (   -- or each of the sums below would take the logarithm
         e.test,
         e.m,
         e.longest,
-        r.day_variance
-        {%- for back in (0, 2, 6) %},
+        {%- for back in (0, 2, 6) %}
         case
             when not r.is_tested then 0
             when r.is_zero then case when e.test = 'spend_down' then coalesce(r.zero_llr, 0) else 0 end
@@ -79,8 +78,9 @@ ratios as materialized (   -- or each of the sums below would take the logarithm
                     1 + 0.15 * abs(r.unremembered - case when e.m > 1 then r.high_{{ back }} else r.low_{{ back }} end)
                     / sqrt(r.variance)
                 )
-        end as llr_{{ back }}
+        end as llr_{{ back }},
         {%- endfor %}
+        r.day_variance
     from remembered as r
     inner join effects as e on r.chain = e.chain
     where {{ judged_from('r.day', back=6, setting='priced_from') }}
@@ -109,17 +109,22 @@ running as (                -- slow and small incidents show only over several d
         r.chain,
         r.test,
         greatest(
-            0,
-            r.llr_0
-            {%- for days, back in ((2, 2), (3, 2), (4, 6), (5, 6), (7, 6)) %},
+            r.llr_0,
+            {%- for days, back in ((2, 2), (3, 2), (4, 6), (5, 6), (7, 6)) %}
             case
-                when r.llr_{{ back }} > 0 and r.longest >= {{ days }}
+                when
+                    r.llr_{{ back }} > 0 and r.longest >= {{ days }}
+                    {%- if days > 2 %}
+                    -- What was is no evidence that it still is: the last two days must say so by themselves.
+                    and sum(r.llr_{{ back }}) over (w rows 1 preceding) > 0
+                    {%- endif %}
                     then
                         ({% for ago in range(days - 1, 0, -1) %}r.llr_{{ back }}_ago_{{ ago }} + {% endfor %}r.llr_{{ back }})
                         -- What the level is off by is the same on all days of a window: it does not average out.
                         * coalesce(r.day_variance / (r.day_variance + {{ days - 1 }} * 0.0025), 1)
-            end
+            end,
             {%- endfor %}
+            0
         ) as evidence
     from lagged as r
 ),

@@ -379,6 +379,13 @@ posterior as (
         ln((c.n / (1 + c.cv2) + 4)::float8 / (c.at / (1 + c.cv2) + 4)::float8) as theta,
         sqrt(1 / (c.n / (1 + c.cv2) + 4)::float8 + 0.0064) as se,
         ln((c.n_60 / (1 + c.cv2) + 4)::float8 / (c.at_60 / (1 + c.cv2) + 4)::float8) as theta_60,
+        -- The 30 days before: unknown where the target called for fewer than ten conversions in them.
+        case
+            when c.at_60 - c.at >= 10
+                then ln(
+                    ((c.n_60 - c.n) / (1 + c.cv2) + 4)::float8 / ((c.at_60 - c.at) / (1 + c.cv2) + 4)::float8
+                )
+        end as theta_before,
         least(greatest(
             c.slope_weight * coalesce(c.own_slope, 0) + (1 - c.slope_weight) * 0.85, 0.2
         ), 1.2) as marginal_slope
@@ -438,6 +445,7 @@ final as (
         round(exp(j.lo)::numeric, 6) as ratio_low,
         round(exp(j.hi)::numeric, 6) as ratio_high,
         round(exp(j.theta_60)::numeric, 6) as ratio_60,
+        round(exp(j.theta_before)::numeric, 6) as ratio_before,
         round(exp(j.season)::numeric, 6) as season_ratio,
         round(j.result, 6) as result,
         round(j.marginal_slope::numeric, 4) as marginal_slope,
@@ -512,6 +520,7 @@ final as (
             'budget_use', round(j.budget_use, 4),
             'season_ratio', round(exp(j.season)::numeric, 4),
             'ratio_60_days', round(exp(j.theta_60)::numeric, 4),
+            'ratio_30_days_before', round(exp(j.theta_before)::numeric, 4),
             'daily_spend', round(j.daily_spend, 2)
         ) as evidence
     from judged as j
