@@ -116,7 +116,7 @@ running as (                -- slow and small incidents show only over several d
                     r.llr_{{ back }} > 0 and r.longest >= {{ days }}
                     {%- if days > 2 %}
                     -- What was is no evidence that it still is: the last two days must say so by themselves.
-                    and sum(r.llr_{{ back }}) over (w rows 1 preceding) > 0
+                    and r.llr_{{ back }}_ago_1 + r.llr_{{ back }} > 0
                     {%- endif %}
                     then
                         ({% for ago in range(days - 1, 0, -1) %}r.llr_{{ back }}_ago_{{ ago }} + {% endfor %}r.llr_{{ back }})
