@@ -35,7 +35,7 @@ INPUTS = (
 
 # The nodes between the described tables and each list.
 ANOMALIES = ("+anomalies,int_anomalies__configured+", "+anomalies,int_anomalies__series+")
-RECOMMENDATIONS = ("int_recommendations__days+",)
+RECOMMENDATIONS = ("+optimization_recommendations,int_recommendations__days+",)
 OUTAGES = ("+int_anomalies__scores,int_anomalies__series+",)
 LISTS = ("anomalies", "optimization_recommendations")
 
