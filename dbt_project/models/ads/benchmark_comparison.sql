@@ -10,7 +10,7 @@ as_of as (
 newest_benchmarks as (
     select distinct on (platform, industry, objective, geography, metric, statistic, source) *
     from {{ ref('performance_benchmarks') }}
-    order by platform, industry, objective, geography, metric, statistic, source, period_start desc
+    order by platform asc, industry asc, objective asc, geography asc, metric asc, statistic asc, source asc, period_start desc
 ),
 
 currencies as (         -- of benchmarks; USD where only ratios are published

@@ -9,7 +9,8 @@ months as (
 cohorts as (        -- all tenants of a platform, and those of one industry
     select 'all' as cohort, months.* from months
     union all
-    select months.industry as cohort, months.* from months where months.industry <> 'all'
+    select months.industry as cohort, months.* from months
+    where months.industry <> 'all'
 ),
 
 figures as (
@@ -17,15 +18,16 @@ figures as (
         cohorts.cohort, cohorts.tenant_id, cohorts.platform, cohorts.month, cohorts.spend,
         metrics.metric, metrics.unit, metrics.value
     from cohorts
-    cross join lateral (
-        values
-        ('ctr', 'ratio', {{ safe_ratio('cohorts.clicks', 'cohorts.impressions') }}),
-        ('cvr', 'ratio', {{ safe_ratio('cohorts.conversions', 'cohorts.clicks') }}),
-        ('roas', 'ratio', {{ safe_ratio('cohorts.conversion_value', 'cohorts.spend') }}),
-        ('cpa', 'money', {{ safe_ratio('cohorts.spend', 'cohorts.conversions') }}),
-        ('cpc', 'money', {{ safe_ratio('cohorts.spend', 'cohorts.clicks') }}),
-        ('cpm', 'money', {{ safe_ratio('cohorts.spend', 'cohorts.impressions', 1000) }})
-    ) as metrics (metric, unit, value)
+    cross join
+        lateral (
+            values
+            ('ctr', 'ratio', {{ safe_ratio('cohorts.clicks', 'cohorts.impressions') }}),
+            ('cvr', 'ratio', {{ safe_ratio('cohorts.conversions', 'cohorts.clicks') }}),
+            ('roas', 'ratio', {{ safe_ratio('cohorts.conversion_value', 'cohorts.spend') }}),
+            ('cpa', 'money', {{ safe_ratio('cohorts.spend', 'cohorts.conversions') }}),
+            ('cpc', 'money', {{ safe_ratio('cohorts.spend', 'cohorts.clicks') }}),
+            ('cpm', 'money', {{ safe_ratio('cohorts.spend', 'cohorts.impressions', 1000) }})
+        ) as metrics (metric, unit, value)
     where metrics.value is not null
 ),
 

@@ -24,7 +24,8 @@ in_dollars as (
     select
         account_days.*,
         {{ in_currency('account_days.spend', 'account_days.currency', "'USD'", 'own_rate.rate', 'dollar_rate.rate') }} as spend_usd,
-        {{ in_currency('account_days.conversion_value', 'account_days.currency', "'USD'", 'own_rate.rate', 'dollar_rate.rate') }} as value_usd
+        {{ in_currency('account_days.conversion_value', 'account_days.currency', "'USD'", 'own_rate.rate', 'dollar_rate.rate') }}
+            as value_usd
     from account_days
     left join rates as own_rate on account_days.currency = own_rate.currency and account_days.day = own_rate.day
     left join rates as dollar_rate on dollar_rate.currency = 'USD' and account_days.day = dollar_rate.day

@@ -43,7 +43,7 @@ addresses as (      -- a platform no longer says where a deleted ad led
     from snapshots as s
     inner join moments as m on s.tenant_id = m.tenant_id
     where s.url is not null and s.snapshot_day <= m.moment_day
-    order by m.tenant_id, m.moment, s.platform, s.level, s.platform_id, s.snapshot_day desc
+    order by m.tenant_id asc, m.moment asc, s.platform asc, s.level asc, s.platform_id asc, s.snapshot_day desc
 ),
 
 names as (

@@ -11,16 +11,21 @@ described as (
         row_number() over same_field as position,
         lag(f.value) over same_field as previous
     from {{ ref('int_history__entity_snapshots') }} as s
-    cross join lateral (
-        values
-        ('status', s.status),
-        ('daily_budget', trim_scale(s.daily_budget)::text),
-        ('lifetime_budget', trim_scale(s.lifetime_budget)::text),
-        ('target_roas', trim_scale(s.target_roas)::text),
-        ('target_cpa', trim_scale(s.target_cpa)::text),
-        ('learning_state', s.learning_state)
-    ) as f (field, value)
-    where s.load_id in (select log.load_id from {{ source('ops', 'import_log') }} as log where log.kind = 'api')
+    cross join
+        lateral (
+            values
+            ('status', s.status),
+            ('daily_budget', trim_scale(s.daily_budget)::text),
+            ('lifetime_budget', trim_scale(s.lifetime_budget)::text),
+            ('target_roas', trim_scale(s.target_roas)::text),
+            ('target_cpa', trim_scale(s.target_cpa)::text),
+            ('learning_state', s.learning_state)
+        ) as f (field, value)
+    where
+        s.load_id in (
+            select log.load_id from {{ source('ops', 'import_log') }} as log
+            where log.kind = 'api'
+        )
     window same_field as (
         partition by s.tenant_id, s.platform, s.level, s.platform_id, f.field order by s.snapshot_day
     )

@@ -22,7 +22,7 @@ figures as materialized (
     inner join as_of on levels.tenant_id = as_of.tenant_id
     where
         levels.day > as_of.as_of - {{ window_days }}
-        {%- if target.name == 'replay' %}
+    {%- if target.name == 'replay' %}
         -- Three of four rows are an ad's; of those the two lists read the last days, and frequencies.
         and (levels.level <> 'ad' or levels.day > as_of.as_of - 14 or levels.frequency is not null)
         {%- endif %}

@@ -118,14 +118,15 @@ accounts as (               -- tracking lost in several campaigns at once; deliv
 final as (
     select r.*
     from retyped as r
-    where not exists (      -- the sum of what broke says more than the account with what did not
-        select
-        from accounts as a
-        where
-            r.tenant_id = a.tenant_id and r.platform = a.platform and r.level = a.level
-            and r.platform_id = a.platform_id and r.anomaly_type = a.anomaly_type and r.metric = a.metric
-            and r.day = a.day
-    )
+    where
+        not exists (      -- the sum of what broke says more than the account with what did not
+            select
+            from accounts as a
+            where
+                r.tenant_id = a.tenant_id and r.platform = a.platform and r.level = a.level
+                and r.platform_id = a.platform_id and r.anomaly_type = a.anomaly_type and r.metric = a.metric
+                and r.day = a.day
+        )
     union all
     select * from accounts
 )

@@ -67,7 +67,8 @@ decided as (            -- a person has answered it, and the evidence is what it
     inner join last_decisions as l
         on c.tenant_id = l.tenant_id and c.recommendation_key = l.recommendation_key
     where not exists (
-        select from open as o where o.tenant_id = c.tenant_id and o.recommendation_key = c.recommendation_key
+        select from open as o
+        where o.tenant_id = c.tenant_id and o.recommendation_key = c.recommendation_key
     )
 ),
 

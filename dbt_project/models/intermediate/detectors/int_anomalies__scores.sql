@@ -119,7 +119,10 @@ running as (                -- slow and small incidents show only over several d
                     and r.llr_{{ back }}_ago_1 + r.llr_{{ back }} > 0
                     {%- endif %}
                     then
-                        ({% for ago in range(days - 1, 0, -1) %}r.llr_{{ back }}_ago_{{ ago }} + {% endfor %}r.llr_{{ back }})
+                        (
+                            {% for ago in range(days - 1, 0, -1) %}r.llr_{{ back }}_ago_{{ ago }}
+                            + {% endfor %}r.llr_{{ back }}
+                        )
                         -- What the level is off by is the same on all days of a window: it does not average out.
                         * coalesce(r.day_variance / (r.day_variance + {{ days - 1 }} * 0.0025), 1)
             end,

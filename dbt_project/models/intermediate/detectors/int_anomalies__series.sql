@@ -67,36 +67,37 @@ chain_days as (
     from spine as s
     left join campaign_days as d
         on s.tenant_id = d.tenant_id and s.platform = d.platform and s.platform_id = d.platform_id and s.day = d.day
-    cross join lateral (
-        values
-        (
-            'spend', false, d.spend::float8, 1::float8,
-            ln(nullif(greatest(d.spend, 0), 0)::float8), ln(nullif(greatest(d.daily_budget, 0), 0)::float8),
-            d.is_delivered and d.spend > 0, true
-        ),
-        (
-            'cpc', false, d.spend::float8, d.decision_clicks::float8,
-            ln(nullif(greatest(d.spend, 0), 0)::float8 / nullif(d.decision_clicks, 0)), null,
-            d.is_delivered and d.spend > 0 and d.decision_clicks > 0, true
-        ),
-        (
-            'ctr', true, d.decision_clicks::float8, d.impressions::float8,
-            ln((d.decision_clicks + 0.25)::float8 / nullif(d.impressions, 0)), null,
-            d.is_delivered and d.decision_clicks is not null, true
-        ),
-        (
-            'cvr', true, d.conversions::float8, (d.decision_clicks * d.known_share)::float8,
-            ln((d.conversions + 0.25)::float8 / nullif(d.decision_clicks * d.known_share, 0)::float8), null,
-            d.is_delivered and d.conversions is not null and d.decision_clicks > 0 and d.known_share >= 0.35,
-            d.known_share > 0.8
-        ),
-        (
-            'aov', false, d.conversion_value::float8, d.conversions::float8,
-            ln(nullif(greatest(d.conversion_value, 0), 0)::float8 / nullif(d.conversions, 0)::float8), null,
-            d.is_delivered and d.conversion_value > 0 and d.conversions > 0 and d.known_share >= 0.35,
-            d.known_share > 0.8
-        )
-    ) as v (chain, is_count, y, x, v, b, is_judged, enters_baseline)
+    cross join
+        lateral (
+            values
+            (
+                'spend', false, d.spend::float8, 1::float8,
+                ln(nullif(greatest(d.spend, 0), 0)::float8), ln(nullif(greatest(d.daily_budget, 0), 0)::float8),
+                d.is_delivered and d.spend > 0, true
+            ),
+            (
+                'cpc', false, d.spend::float8, d.decision_clicks::float8,
+                ln(nullif(greatest(d.spend, 0), 0)::float8 / nullif(d.decision_clicks, 0)), null,
+                d.is_delivered and d.spend > 0 and d.decision_clicks > 0, true
+            ),
+            (
+                'ctr', true, d.decision_clicks::float8, d.impressions::float8,
+                ln((d.decision_clicks + 0.25)::float8 / nullif(d.impressions, 0)), null,
+                d.is_delivered and d.decision_clicks is not null, true
+            ),
+            (
+                'cvr', true, d.conversions::float8, (d.decision_clicks * d.known_share)::float8,
+                ln((d.conversions + 0.25)::float8 / nullif(d.decision_clicks * d.known_share, 0)::float8), null,
+                d.is_delivered and d.conversions is not null and d.decision_clicks > 0 and d.known_share >= 0.35,
+                d.known_share > 0.8
+            ),
+            (
+                'aov', false, d.conversion_value::float8, d.conversions::float8,
+                ln(nullif(greatest(d.conversion_value, 0), 0)::float8 / nullif(d.conversions, 0)::float8), null,
+                d.is_delivered and d.conversion_value > 0 and d.conversions > 0 and d.known_share >= 0.35,
+                d.known_share > 0.8
+            )
+        ) as v (chain, is_count, y, x, v, b, is_judged, enters_baseline)
     where {{ judged_from('s.day', back=55, chain='v.chain') }}
 ),
 
