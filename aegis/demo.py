@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -312,7 +313,7 @@ def _leave_to_api(world: World, files: dict[str, Path], since: date = date.min) 
         if name == "ads" and since > date.min:
             counts_nothing = pc.and_(by_api, pc.is_in(table["campaign_id"], other_events.combine_chunks()))
             for column in ("conversions", "conversion_value", "view_through_conversions"):
-                zero = pa.scalar(0, pa.int64()).cast(table[column].type)
+                zero = pa.scalar(Decimal(0), table[column].type)
                 place = table.schema.get_field_index(column)
                 table = table.set_column(place, column, pc.if_else(counts_nothing, zero, table[column]))
             by_api = pc.and_(by_api, pc.greater_equal(table["day"], pa.scalar(since, pa.date32())))
