@@ -78,6 +78,7 @@ guarded as (            -- clearly above or below its target, and a guard stands
         null::text as rule_id,
         case when c.ratio_low > 1 then 'budget_increase' else 'budget_decrease' end as recommendation_type,
         case
+            when c.counts_other_event then 'it is for leads, and its account counts purchases'
             when not c.has_own_target then 'it has no target of its own, and the default raises no advice about money'
             when not c.is_running then 'it is not running, or for less than 21 days'
             when c.is_learning then 'it is in its learning phase'

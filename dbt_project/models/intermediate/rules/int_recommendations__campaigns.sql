@@ -23,6 +23,10 @@ targets as (
     where level = 'campaign'
 ),
 
+accounts as (
+    select * from {{ source('tenancy', 'ad_accounts') }}
+),
+
 lives as (                  -- a paused campaign is judged by the 30 days before its pause
     select
         d.tenant_id,
@@ -52,12 +56,16 @@ windows as (
         t.target_metric,
         t.target,
         t.target_source,
+        -- A campaign for leads in an account that counts purchases is not without success: its success is not counted.
+        coalesce(strpos(lower(c.objective), 'lead') > 0 and a.conversion_event = 'purchase', false) as counts_other_event,
         case when c.status = 'paused' then least(l.last_delivered, l.as_of) else l.as_of end as window_end
     from lives as l
     left join campaigns as c
         on l.tenant_id = c.tenant_id and l.platform = c.platform and l.campaign_id = c.platform_id
     left join targets as t
         on l.tenant_id = t.tenant_id and l.platform = t.platform and l.campaign_id = t.platform_id
+    left join accounts as a
+        on l.tenant_id = a.tenant_id and l.platform = a.platform and l.account_id = a.account_id
 ),
 
 sums as (
@@ -431,7 +439,9 @@ final as (
         j.target_metric,
         j.target,
         j.target_source,
-        coalesce(j.target_source in ('entity', 'tenant') and j.target > 0, false) as has_own_target,
+        j.counts_other_event,
+        coalesce(j.target_source in ('entity', 'tenant') and j.target > 0, false)
+        and not j.counts_other_event as has_own_target,
         j.window_end,
         j.last_delivered,
         round(j.n, 6) as n,
