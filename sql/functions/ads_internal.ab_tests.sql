@@ -119,17 +119,17 @@ declare
     defect text := ads_internal.variants_defect(new.variants, new.assignment, new.status in ('running', 'completed'));
 begin
     if defect is not null then
-        raise exception 'test "%" cannot be saved: %', new.name, defect
+        raise exception 'this test cannot be saved: %', defect
             using errcode = '23514',
             hint = 'Variants are [{"name": "A", "level": "ad", "platform_id": "1", "is_control": true, "weight": 1}, …]; '
                 || 'name, level and platform_id are needed, and at least two variants before the test runs.';
     end if;
     if new.alpha not between 0.0001 and 0.5 then
-        raise exception 'test "%" cannot be saved: alpha % is not between 0.0001 and 0.5', new.name, new.alpha
+        raise exception 'this test cannot be saved: alpha % is not between 0.0001 and 0.5', new.alpha
             using errcode = '23514', hint = 'alpha is the share of wrong winners you accept; 0.05 is usual.';
     end if;
     if new.min_days not between 1 and 365 or new.min_sample < 1 then
-        raise exception 'test "%" cannot be saved: min_days must be 1 to 365 and min_sample at least 1', new.name
+        raise exception 'this test cannot be saved: min_days must be 1 to 365 and min_sample at least 1'
             using errcode = '23514', hint = 'Leave them out for the defaults, 14 and 100.';
     end if;
     -- Otherwise a completed test would go on taking in days.

@@ -135,7 +135,7 @@ def test_the_first_import_deploys_and_a_replay_names_tenants_as_their_files_do(
     head = "tenant_id,platform,account_id,currency,campaign_id,adset_id,ad_id,day,spend,impressions,clicks,conversions,conversion_value\n"
     days = [date(2026, 1, 1) + timedelta(n) for n in range(70)]
     rows = [
-        f"shop-7,meta,act1,USD,c1,s1,a1,{day},{400 if n >= 66 else 100 + n % 7},{40000 if n >= 66 else 10000},200,10,300\n"
+        f"shop-7,meta,act1,USD,c1,s1,a1,{day},{400 if n >= 66 else 100 + n % 7},{40000 if n >= 66 else 10000},{800 if n >= 66 else 200},{40 if n >= 66 else 10},{1200 if n >= 66 else 300}\n"
         for n, day in enumerate(days)
     ]
     (tmp_path / "ads.csv").write_text(head + "".join(rows))

@@ -19,6 +19,7 @@ MODELS = (
     "int_run__as_of",
     "int_config__effective",
     "int_history__entity_changes",
+    "int_history__entity_snapshots",
     "int_entities__changes",
     "ab_test_variants",
     "ab_test_days",
